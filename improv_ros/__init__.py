@@ -1,0 +1,3 @@
+"""improv_ros: a robot that listens to a pianist and improvises an answer."""
+
+__version__ = '0.1.0'
