@@ -1,0 +1,44 @@
+"""`improv`: the jobs of the package from a shell.
+
+Each command lives in its own room as a module with `add_arguments(parser)` and
+`run(arguments) -> exit code`, and is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+import sys
+
+from improv_ros import __version__
+
+COMMANDS = {
+    'parse': ('improv_ros.event_text.parse_command', 'MIDI file to event text'),
+    'render': ('improv_ros.event_text.render_command', 'event text to a MIDI or WAV file'),
+    'run': ('improv_ros.run_command', 'start the chain, one process a node'),
+    'demo': ('improv_ros.demo', 'play a recording into the chain and keep what comes out'),
+    'train': ('improv_ros.training.train_command', 'train a network'),
+    'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog='improv', description=__doc__.splitlines()[0])
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name in words[:1]:
+            import_module(module).add_arguments(command)
+    arguments = parser.parse_args(words)
+    try:
+        return import_module(COMMANDS[arguments.command][0]).run(arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The microphone node: sound from a device or a file, published in chunks on `audio`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+
+from rclpy.publisher import Publisher
+from std_msgs.msg import Int16MultiArray
+
+from improv_ros.listening.audio_chunk import AudioChunk
+from improv_ros.listening.level import LevelMeter
+from improv_ros.listening.resampling import Resampler
+from improv_ros.listening.sources import (
+    AudioSource,
+    DeviceSource,
+    EndOfAudio,
+    FileSource,
+    SourceError,
+    list_devices,
+)
+from improv_ros.nodes.audio_topic import audio_message
+from improv_ros.nodes.clock import ros_minus_monotonic
+from improv_ros.nodes.managed_node import FIRST_RETRY, LONGEST_RETRY, ManagedNode, NotReady, run
+from improv_ros.nodes.note_topics import CHAIN_QOS
+from improv_ros.nodes.parameters import Setting
+
+SETTINGS = (
+    Setting('source', 'device', 'Where sound comes from', choices=('device', 'file')),
+    Setting('device', '', 'Device index or any part of its name; empty: the default device'),
+    Setting('file', '', 'Recording to play in real time (WAV, FLAC, ...) where source is file'),
+    Setting('loop', False, 'Begin the file again at its end'),
+    Setting('sample_rate', 16000, 'Rate of the published audio', 'Hz', 8000, 192000),
+    Setting('chunk_seconds', 0.02, 'Length of a published chunk', 's', 0.005, 0.1),
+)
+READ_TIMEOUT = 0.2  # seconds: how long the capture thread may take to notice that it must stop
+STALLED = 1.0  # seconds without audio after which diagnostics say so
+
+
+class Microphone(ManagedNode):
+    """Captures in a thread of its own and publishes each chunk as it comes."""
+
+    def __init__(self) -> None:
+        super().__init__('microphone', SETTINGS)
+        self._source: AudioSource | None = None
+        self._publisher: Publisher | None = None
+        self._stop = threading.Event()
+
+    def configure(self) -> None:
+        """Find the device or the file: it is opened once, and let go until activation."""
+        self._source = self._make_source()
+        try:
+            self._source.open()
+        except SourceError as error:
+            raise NotReady(str(error)) from error
+        finally:
+            self._source.close()
+        self._publisher = self.create_publisher(Int16MultiArray, 'audio', CHAIN_QOS)
+
+    def activate(self) -> None:
+        """Begin to capture."""
+        self._stop.clear()
+        self._meter = LevelMeter()
+        self._problem_now = ''
+        self._published = 0
+        self._last_audio = time.monotonic()
+        self._thread = threading.Thread(target=self._capture, name='capture', daemon=True)
+        self._thread.start()
+
+    def deactivate(self) -> None:
+        """Stop capturing; a native library that hangs is left behind in its daemon thread."""
+        self._stop.set()
+        self._thread.join(timeout=1.0)
+
+    def cleanup(self) -> None:
+        """Let go of the topic."""
+        self._source = None
+        if self._publisher:
+            self.destroy_publisher(self._publisher)
+            self._publisher = None
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """Tell level, clipping, losses and stalls."""
+        age = time.monotonic() - self._last_audio
+        last_sound = self._meter.last_sound
+        silent = 'none yet' if last_sound is None else f'{time.monotonic() - last_sound / 1e9:.1f}'
+        figures: dict[str, object] = {
+            'chunks published': self._published,
+            'peak level (dBFS)': f'{self._meter.take_peak():.1f}',
+            'clipped samples': self._meter.clipped,
+            'seconds since last sound': silent,
+            'overflows': self._source.overflows if self._source else 0,
+        }
+        problem = self._problem_now
+        if not problem and age > STALLED:
+            problem = f'no audio has arrived for {age:.1f} s'
+        return problem, figures
+
+    def _make_source(self) -> AudioSource:
+        seconds = self.settings['chunk_seconds']
+        if self.settings['source'] == 'device':
+            device = self.settings['device']
+            return DeviceSource(int(device) if device.isdecimal() else device, seconds)
+        if not self.settings['file']:
+            raise NotReady('source is file, but the parameter file is empty: name a recording')
+        return FileSource(self.settings['file'], self.settings['loop'], seconds)
+
+    def _capture(self) -> None:
+        """Keep the source open and publish what it gives, until told to stop."""
+        pause = FIRST_RETRY
+        if self.settings['source'] == 'file':
+            self._await_listener()
+        while not self._stop.is_set():
+            try:
+                self._source.open()
+                pause = FIRST_RETRY
+                self._problem_now = ''
+                self._publish_until_stopped()
+            except EndOfAudio:
+                self._problem_now = f'{self.settings["file"]} has been played to its end'
+                self.get_logger().info(self._problem_now)
+                return
+            except SourceError as error:
+                self._problem_now = str(error)
+                self.get_logger().error(f'{error} (next try in {pause:.0f} s)')
+                self._stop.wait(pause)
+                pause = min(2 * pause, LONGEST_RETRY)
+            finally:
+                self._source.close()
+
+    def _await_listener(self) -> None:
+        """Hold a recording back until somebody hears its first note."""
+        self._problem_now = 'nobody listens to audio yet: the file waits'
+        while not self._stop.is_set() and not self._publisher.get_subscription_count():
+            self._stop.wait(0.02)
+
+    def _publish_until_stopped(self) -> None:
+        resampler = Resampler(self.settings["sample_rate"])
+        while not self._stop.is_set():
+            chunk = self._source.read(READ_TIMEOUT)
+            if chunk is not None:
+                self._last_audio = time.monotonic()
+                self._meter.feed(chunk.samples, chunk.time)
+                for resampled in resampler.process(chunk):
+                    self._publish(resampled)
+
+    def _publish(self, chunk: AudioChunk) -> None:
+        stamp = chunk.time + ros_minus_monotonic(self.get_clock())
+        stamped = AudioChunk(chunk.samples, chunk.sample_rate, stamp, self._published)
+        self._publisher.publish(audio_message(stamped))
+        self._published += 1
+
+
+def main() -> int:
+    """Run the node; with --list, print the devices instead."""
+    parser = argparse.ArgumentParser('microphone', description=__doc__)
+    parser.add_argument('--list', action='store_true', help='list the input devices and leave')
+    arguments, ros_arguments = parser.parse_known_args()
+    if arguments.list:
+        for device in list_devices():
+            print(f'{device.index:3}  {device.name}  ({device.channels} ch, {device.sample_rate} Hz)')
+        return 0
+    return run(Microphone, [sys.argv[0], *ros_arguments])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The player node: event text on `generated_notes`, played at its time on every output."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+import sys
+
+from improv_ros.event_text import TimedEvent
+from improv_ros.nodes.clock import ros_minus_monotonic
+from improv_ros.nodes.managed_node import ManagedNode, NotReady, run
+from improv_ros.nodes.note_topics import NoteListener, NotePublisher
+from improv_ros.nodes.parameters import Setting, split_list
+from improv_ros.playing.outputs import (
+    MidiFileOutput,
+    Output,
+    OutputError,
+    PortOutput,
+    SynthOutput,
+    WavOutput,
+)
+from improv_ros.playing.player import Player
+
+SETTINGS = (
+    Setting(
+        'outputs',
+        'synth',
+        'Where the music goes',
+        choices=('port', 'synth', 'file', 'wav'),
+        many=True,
+    ),
+    Setting('port', '', 'Any part of the name of the MIDI port to play on'),
+    Setting('virtual_port', False, 'Make a port of that name for others to connect to'),
+    Setting('midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')),
+    Setting('soundfont', '', 'SoundFont file; empty: the one of a Debian package'),
+    Setting('audio_driver', '', 'FluidSynth audio driver; empty: its own choice'),
+    Setting('midi_file', 'improvisation.mid', 'MIDI file to write where outputs name file'),
+    Setting('wav_file', 'improvisation.wav', 'WAV file to write where outputs name wav'),
+    Setting(
+        'late_tolerance',
+        0.1,
+        'A note up to this late is played at once, a later one dropped',
+        's',
+        0.0,
+        10.0,
+    ),
+)
+
+
+class MidiPlayer(ManagedNode):
+    """Hands each message to the player's thread, and says on `played_notes` what it sent."""
+
+    def __init__(self) -> None:
+        super().__init__('midi_player', SETTINGS)
+        self._player: Player | None = None
+        self._notes: NotePublisher | None = None
+        self._sent: SimpleQueue[TimedEvent] = SimpleQueue()
+        self._wake = self.create_guard_condition(self._publish_sent)
+
+    def configure(self) -> None:
+        """Open the outputs."""
+        outputs = [self._make_output(name) for name in split_list(self.settings['outputs'])]
+        if not outputs:
+            raise NotReady('outputs is empty: name at least one of port, synth, file, wav')
+        self._player = Player(outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played)
+        try:
+            self._player.open()
+        except OutputError as error:
+            raise NotReady(str(error)) from error
+        self._notes = NotePublisher(self, 'played_notes')
+
+    def activate(self) -> None:
+        """Begin to play what is heard on the topic."""
+        self._listener = NoteListener(self, 'generated_notes', self._submit)
+
+    def deactivate(self) -> None:
+        """Stop listening and release every note."""
+        self._listener.destroy()
+        self._player.panic()
+        self._publish_sent()
+
+    def cleanup(self) -> None:
+        """Close the outputs."""
+        if self._player:
+            self._player.stop()
+            self._publish_sent()
+            self._player = None
+        if self._notes:
+            self._notes.destroy()
+            self._notes = None
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """Tell what is wrong with an output, how late notes were and how many were dropped."""
+        return self._player.problem, {**self._player.figures(), **self._listener.figures()}
+
+    def _make_output(self, name: str) -> Output:
+        settings = self.settings
+        if name == 'port':
+            return PortOutput(settings['port'], settings['virtual_port'], settings['midi_api'])
+        if name == 'synth':
+            return SynthOutput(settings['soundfont'], audio_driver=settings['audio_driver'])
+        if name == 'file':
+            return MidiFileOutput(settings['midi_file'])
+        return WavOutput(settings['wav_file'], settings['soundfont'])
+
+    def _submit(self, events: list[TimedEvent]) -> None:
+        offset = ros_minus_monotonic(self.get_clock())
+        self._player.submit([event._replace(time=event.time - offset) for event in events])
+
+    def _on_played(self, event: TimedEvent) -> None:
+        """Called in the player's thread: take note and wake the node, no more."""
+        self._sent.put(event)
+        self._wake.trigger()
+
+    def _publish_sent(self) -> None:
+        offset = ros_minus_monotonic(self.get_clock())
+        events = []
+        while not self._sent.empty():
+            event = self._sent.get()
+            events.append(event._replace(time=event.time + offset))
+        if events and self._notes:
+            self._notes.publish(events)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(MidiPlayer)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

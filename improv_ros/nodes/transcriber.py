@@ -1,0 +1,122 @@
+"""The transcriber node: chunks on `audio` in, event text on `heard_notes` out."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rclpy.clock import Clock, ClockType
+from std_msgs.msg import Int16MultiArray
+
+from improv_ros.event_text import TimedEvent, is_note_on
+from improv_ros.listening.audio_chunk import AudioChunkError
+from improv_ros.listening.hearing import Hearing
+from improv_ros.listening.spectral import SpectralEstimator
+from improv_ros.listening.transcription import StreamingTranscriber
+from improv_ros.nodes.audio_topic import audio_chunk
+from improv_ros.nodes.latency import LatencyFigures
+from improv_ros.nodes.managed_node import ManagedNode, run
+from improv_ros.nodes.note_topics import CHAIN_QOS, NotePublisher
+from improv_ros.nodes.parameters import Setting
+
+SETTINGS = (
+    Setting('onset_threshold', 0.5, 'How sure an onset must be', '', 0.0, 1.0, live=True),
+    Setting('frame_threshold', 0.3, 'Below this a sounding note has ended', '', 0.0, 1.0, live=True),
+    Setting('refractory', 0.06, 'Shortest time between two onsets of a key', 's', 0.0, 1.0, live=True),
+)
+THRESHOLDS = tuple(setting.name for setting in SETTINGS)
+SILENT_AFTER = 0.5  # seconds without a chunk after which what sounds is released
+
+
+class Transcriber(ManagedNode):
+    """Feeds each chunk to the streaming transcriber and publishes what it understood."""
+
+    def __init__(self) -> None:
+        super().__init__('transcriber', SETTINGS)
+        self._notes: NotePublisher | None = None
+
+    def configure(self) -> None:
+        """Load the estimator."""
+        self._hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
+        self._notes = NotePublisher(self, 'heard_notes')
+
+    def activate(self) -> None:
+        """Begin to listen."""
+        self._malformed = 0
+        self._chunks = 0
+        self._heard = 0
+        self._flushed = True
+        self._last_chunk = time.monotonic()
+        self._latency = LatencyFigures()
+        self._subscription = self.create_subscription(
+            Int16MultiArray, 'audio', self._listen, CHAIN_QOS
+        )
+        self._watch = self.create_timer(
+            SILENT_AFTER / 2, self._release_if_stalled, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def deactivate(self) -> None:
+        """Stop listening and release what sounds."""
+        self.destroy_subscription(self._subscription)
+        self.destroy_timer(self._watch)
+        self._publish(self._hearing.flush())
+
+    def cleanup(self) -> None:
+        """Let go of the topic."""
+        if self._notes:
+            self._notes.destroy()
+            self._notes = None
+
+    def health(self) -> tuple[str, dict[str, object]]:
+        """Tell what arrives, what is lost and how long hearing takes."""
+        age = time.monotonic() - self._last_chunk
+        problem = f'no audio has arrived for {age:.1f} s' if age > 2 * SILENT_AFTER else ''
+        return problem, {
+            'audio received': self._chunks,
+            'audio malformed': self._malformed,
+            'audio lost': self._hearing.lost,
+            'notes heard': self._heard,
+            **self._latency.figures('sound to heard'),
+        }
+
+    def _listen(self, message: Int16MultiArray) -> None:
+        try:
+            chunk = audio_chunk(message)
+        except AudioChunkError as error:
+            self._malformed += 1
+            self.get_logger().warning(
+                f'audio: chunk skipped ({self._malformed} so far): {error}',
+                throttle_duration_sec=1.0,
+            )
+            return
+        self._chunks += 1
+        self._last_chunk = time.monotonic()
+        self._flushed = False
+        decoder = self._hearing.transcriber.decoder
+        for name in THRESHOLDS:
+            setattr(decoder, name, self.settings[name])
+        self._publish(self._hearing.hear(chunk))
+
+    def _release_if_stalled(self) -> None:
+        if not self._flushed and time.monotonic() - self._last_chunk > SILENT_AFTER:
+            self._flushed = True
+            self._publish(self._hearing.flush())
+
+    def _publish(self, events: list[TimedEvent]) -> None:
+        if not events:
+            return
+        self._notes.publish(events)
+        now = self.get_clock().now().nanoseconds
+        for event in events:
+            if is_note_on(event):
+                self._heard += 1
+                self._latency.add(now - event.time)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(Transcriber)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
