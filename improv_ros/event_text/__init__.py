@@ -1,0 +1,59 @@
+"""Event text: the one form in which music is stored, learnt, sent and logged."""
+
+from improv_ros.event_text.errors import EventTextError
+from improv_ros.event_text.events import (
+    Event,
+    Text,
+    TimedEvent,
+    clear,
+    control_change,
+    is_note_off,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.event_text.formatting import format_body, format_text
+from improv_ros.event_text.midi_files import (
+    ORIGINAL_KINDS,
+    MidiFileError,
+    midi_to_text,
+    read_midi,
+    text_to_midi,
+    write_midi,
+)
+from improv_ros.event_text.midi_messages import event_of, message_of, timed_event_of
+from improv_ros.event_text.parsing import LIVE_LIMITS, Limits, parse
+from improv_ros.event_text.stream import StreamReader, StreamWriter
+from improv_ros.event_text.tempo import TempoMap, from_timed, to_timed
+
+__all__ = [
+    'LIVE_LIMITS',
+    'ORIGINAL_KINDS',
+    'Event',
+    'EventTextError',
+    'Limits',
+    'MidiFileError',
+    'StreamReader',
+    'StreamWriter',
+    'TempoMap',
+    'Text',
+    'TimedEvent',
+    'clear',
+    'control_change',
+    'event_of',
+    'format_body',
+    'format_text',
+    'from_timed',
+    'is_note_off',
+    'is_note_on',
+    'message_of',
+    'midi_to_text',
+    'note_off',
+    'note_on',
+    'parse',
+    'read_midi',
+    'text_to_midi',
+    'timed_event_of',
+    'to_timed',
+    'write_midi',
+]

@@ -1,0 +1,209 @@
+"""The table of event kinds: one row a kind, from which reading, writing and checking follow.
+
+A row names the kind's fields in the order of the text, each with its range, and the MIDI message
+it stands for, by mido's names. A new kind is a new row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+MICROSECONDS_PER_MINUTE = 60_000_000
+
+# Longest run of characters an error quotes, so that a log survives whatever came in.
+QUOTED = 40
+
+# The system messages a MIDI file can hold, and their lengths in bytes. 0xff means a meta message
+# there, so 'reset' is not among them.
+SYSTEM_LENGTHS = {
+    0xF1: 2,
+    0xF2: 3,
+    0xF3: 2,
+    0xF6: 1,
+    0xF8: 1,
+    0xFA: 1,
+    0xFB: 1,
+    0xFC: 1,
+    0xFE: 1,
+}
+
+
+def beats_per_minute(microseconds: int) -> int:
+    """Return whole beats a minute, rounded down; 0 where a beat takes no time at all."""
+    return MICROSECONDS_PER_MINUTE // microseconds if microseconds else 0
+
+
+def quoted(text: str) -> str:
+    """Return the text for an error message: printable, and cut short if it is long."""
+    return repr(text if len(text) <= QUOTED else text[:QUOTED] + '...')
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number in plain digits, from `low` to `high`."""
+
+    name: str
+    low: int
+    high: int
+    attribute: str = ''  # what mido calls it, where it is part of the message
+
+    default = 0
+
+    def read(self, text: str) -> int:
+        """Return the number in the text; ValueError if it is not one, or out of range."""
+        # Length first: Python takes quadratic time over a number of many digits.
+        if len(text) > 20 or not text.removeprefix('-').isdecimal() or str(int(text)) != text:
+            raise ValueError(f'{self.name} {quoted(text)} is not a whole number in plain digits')
+        return self.check(int(text))
+
+    def write(self, value: Any) -> str:
+        """Return the number's text; ValueError if it is not a whole number, or out of range."""
+        return str(self.check(value))
+
+    def check(self, value: Any) -> int:
+        """Return the value as an int; ValueError if it is not one, or out of range."""
+        try:
+            number = int(index(value))
+        except TypeError:
+            raise ValueError(f'{self.name} {value!r} is not a whole number') from None
+        if not self.low <= number <= self.high:
+            raise ValueError(f'{self.name} {number} is not in {self.low} to {self.high}')
+        return number
+
+
+@dataclass(frozen=True)
+class Data:
+    """Bytes, as pairs of lower case hexadecimal digits."""
+
+    name: str
+    attribute: str = ''
+
+    default = b''
+
+    def read(self, text: str) -> bytes:
+        """Return the bytes in the text; ValueError if it is anything but pairs of digits."""
+        try:
+            data = bytes.fromhex(text)
+        except ValueError:
+            data = b''
+        if not data or data.hex() != text:
+            raise ValueError(f'{self.name} {quoted(text)} is not pairs of digits 0-9 and a-f')
+        return data
+
+    def write(self, value: Any) -> str:
+        """Return the text of the bytes; ValueError if the value is something else."""
+        if not isinstance(value, bytes):
+            raise ValueError(f'{self.name} is {type(value).__name__}, not bytes')
+        return value.hex()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table: how one kind of event is written, and the MIDI message it is."""
+
+    name: str
+    fields: tuple[Number | Data, ...]
+    message: str = ''  # mido's message type, where one attribute of it stands behind each field
+    optional: bool = False  # the last field is left out when it has its default
+    objection: Callable[..., str] | None = None  # of the values: what is wrong with them, or ''
+
+    @property
+    def shape(self) -> str:
+        """The form of a line of this kind, for an error message."""
+        names = [f'<{field.name}>' for field in self.fields]
+        if self.optional:
+            names[-1] = f'[{names[-1]}]'
+        return '_'.join(['<delta>', self.name, *names])
+
+    def read(self, texts: Sequence[str]) -> tuple:
+        """Return the values of an event from the texts of its fields; ValueError with why not."""
+        missing = len(self.fields) - len(texts)
+        if missing not in ((0, 1) if self.optional else (0,)):
+            raise ValueError(f'{self.name} is written {self.shape}')
+        values = [field.read(text) for field, text in zip(self.fields, texts, strict=False)]
+        if missing:
+            values.append(self.fields[-1].default)
+        self._object(values)
+        return tuple(values)
+
+    def write(self, values: Sequence) -> list[str]:
+        """Return the texts of the fields of an event; ValueError where a value is not allowed."""
+        if len(values) != len(self.fields):
+            raise ValueError(f'{self.name} has {len(self.fields)} values, not {len(values)}')
+        texts = [field.write(value) for field, value in zip(self.fields, values, strict=True)]
+        self._object(values)
+        if self.optional and values[-1] == self.fields[-1].default:
+            texts.pop()
+        return texts
+
+    def _object(self, values: Sequence) -> None:
+        objection = self.objection(*values) if self.objection else ''
+        if objection:
+            raise ValueError(objection)
+
+
+def _tempo_objection(bpm: int, microseconds: int) -> str:
+    expected = beats_per_minute(microseconds)
+    if bpm == expected:
+        return ''
+    return f'{microseconds} microseconds a beat are {expected} whole beats a minute, not {bpm}'
+
+
+def _exclusive_objection(data: bytes) -> str:
+    return '' if data.isascii() else 'system exclusive data has a byte over 7f'
+
+
+def _system_objection(data: bytes) -> str:
+    if data and SYSTEM_LENGTHS.get(data[0]) == len(data) and data[1:].isascii():
+        return ''
+    return f'{data.hex()[:QUOTED]} is not one whole system message'
+
+
+def _meta_objection(meta_type: int, _data: bytes) -> str:
+    return 'a tempo is written st, not mt' if meta_type == SET_TEMPO else ''
+
+
+SET_TEMPO = 0x51  # the meta type that has a kind of its own
+
+DELTA = Number('delta', 0, 2**63 - 1)
+RESOLUTION = Number('resolution', -(2**15), 2**15 - 1)  # below zero: SMPTE frames, as in MIDI
+SECONDS = Number('seconds', 0, (2**63 - 1) // 10**9 - 1)  # so that nanoseconds fit 64 bits
+NANOSECONDS = Number('nanoseconds', 0, 10**9 - 1)
+SEQUENCE = Number('sequence number', 0, 2**63 - 1)
+TRACK = Number('track', 0, 2**16 - 1)
+
+_CHANNEL = Number('channel', 0, 15, 'channel')
+_PITCH = Number('pitch', 0, 127, 'note')
+_VELOCITY = Number('velocity', 0, 127, 'velocity')
+_VALUE = Number('value', 0, 127, 'value')
+_BPM = Number('beats per minute', 0, MICROSECONDS_PER_MINUTE)
+_TEMPO = Number('microseconds per quarter note', 0, 2**24 - 1, 'tempo')
+
+_TABLE = (
+    Kind('no', (_PITCH, _VELOCITY, _CHANNEL), 'note_on', optional=True),
+    Kind('nf', (_PITCH, _VELOCITY, _CHANNEL), 'note_off', optional=True),
+    Kind('st', (_BPM, _TEMPO), 'set_tempo', objection=_tempo_objection),
+    Kind('cc', (_CHANNEL, Number('controller', 0, 127, 'control'), _VALUE), 'control_change'),
+    Kind('pc', (_CHANNEL, Number('program', 0, 127, 'program')), 'program_change'),
+    Kind('pw', (_CHANNEL, Number('bend', -8192, 8191, 'pitch')), 'pitchwheel'),
+    Kind('ca', (_CHANNEL, _VALUE), 'aftertouch'),
+    Kind('ka', (_CHANNEL, _PITCH, _VALUE), 'polytouch'),
+    Kind('sx', (Data('data', 'data'),), 'sysex', True, _exclusive_objection),
+    Kind('sy', (Data('message'),), objection=_system_objection),
+    Kind('mt', (Number('type', 0, 255), Data('data')), '', True, _meta_objection),
+    Kind('cl', ()),
+)
+
+KINDS = {kind.name: kind for kind in _TABLE}
+
+
+def kind_named(name: str) -> Kind:
+    """Return the row of a kind; ValueError naming those there are."""
+    try:
+        return KINDS[name]
+    except KeyError:
+        known = ', '.join(KINDS)
+        raise ValueError(f'there is no kind {quoted(name)}, only {known}') from None
