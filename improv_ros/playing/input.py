@@ -1,0 +1,84 @@
+from collections.abc import Callable
+import time
+from typing import Any
+
+import mido
+
+from improv_ros.event_text import (
+    TimedEvent,
+    control_change,
+    is_note_off,
+    is_note_on,
+    note_off,
+    timed_event_of,
+)
+from improv_ros.playing.ports import open_port
+from improv_ros.playing.sockets import SocketReceiver, is_socket
+
+KINDS = frozenset({'no', 'nf', 'cc', 'pc', 'pw', 'ca', 'ka'})
+SUSTAIN = 64
+
+
+class KeyboardInput:
+    """
+    A MIDI keyboard: calls `on_event` with each event, stamped as it came in.
+
+    Times are nanoseconds of `time.monotonic_ns`. `on_event` is called in the MIDI driver's thread
+    and should be quick. Every note-off comes as a note-on of velocity 0, and closing releases what
+    is still held. `port`, `virtual` and `api` are those of PortOutput, except that
+    socket://host:port is where this end listens.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        on_event: Callable[[TimedEvent], None],
+        virtual: bool = False,
+        api: str = '',
+    ) -> None:
+        self.name = f'keyboard {port}'.rstrip()
+        self._port_name = port
+        self._virtual = virtual
+        self._api = api
+        self._on_event = on_event
+        self._port: Any = None
+        self._held: set[tuple[int, int]] = set()
+        self._pedals: set[int] = set()
+
+    def open(self) -> None:
+        """Begin to receive; PlayingError when there is no such port."""
+        if is_socket(self._port_name):
+            self._port = SocketReceiver(self._port_name, self._receive)
+        else:
+            self._port = open_port(
+                'input', self._port_name, self._virtual, self._api, callback=self._receive
+            )
+
+    def close(self) -> None:
+        """Stop receiving, and release every note and pedal that is down."""
+        if self._port is not None:
+            port, self._port = self._port, None
+            port.close()
+        now = time.monotonic_ns()
+        for channel, pitch in sorted(self._held):
+            self._on_event(note_off(now, pitch, channel))
+        for channel in sorted(self._pedals):
+            self._on_event(control_change(now, SUSTAIN, 0, channel))
+        self._held.clear()
+        self._pedals.clear()
+
+    def _receive(self, message: mido.Message) -> None:
+        event = timed_event_of(message, time.monotonic_ns())
+        if event is None or event.kind not in KINDS:
+            return
+        if is_note_on(event):
+            pitch, _, channel = event.values
+            self._held.add((channel, pitch))
+        elif is_note_off(event):
+            pitch, _, channel = event.values
+            self._held.discard((channel, pitch))
+            event = note_off(event.time, pitch, channel)
+        elif event.kind == 'cc' and event.values[1] == SUSTAIN:
+            channel, _, value = event.values
+            (self._pedals.add if value >= 64 else self._pedals.discard)(channel)
+        self._on_event(event)

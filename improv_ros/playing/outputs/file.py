@@ -1,0 +1,81 @@
+from abc import ABC, abstractmethod
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+import time
+
+from improv_ros.event_text import TimedEvent
+from improv_ros.playing.errors import PlayingError
+
+FLUSH_PERIOD = 0.5  # seconds; about this much is lost when the process is killed
+
+
+class FileOutput(ABC):
+    """
+    A file that is written while music plays, by a thread of its own, whole at every moment.
+
+    Time zero of the file is the first event. Opened again after `close`, it goes on where it was,
+    in time with the first part.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = f'file {self.path.name}'
+        self.problem = ''
+        self._queue: SimpleQueue[TimedEvent] = SimpleQueue()
+        self._closing = Event()
+        self._thread: Thread | None = None
+
+    def open(self) -> None:
+        self.problem = ''
+        self._closing.clear()
+        try:
+            self._begin()
+        except OSError as error:
+            raise PlayingError(self._cannot_write(error)) from error
+        self._thread = Thread(target=self._write, name=self.name, daemon=True)
+        self._thread.start()
+
+    def send(self, event: TimedEvent) -> None:
+        self._queue.put(event)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._closing.set()
+            self._thread.join()
+            self._thread = None
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Make the file, or find the end of it; OSError if that cannot be."""
+
+    @abstractmethod
+    def _append(self, events: list[TimedEvent], now: int) -> None:
+        """Write what was played up to `now`; OSError if that cannot be."""
+
+    def _finish(self) -> None:  # noqa: B027  (most files need nothing more)
+        """Write what is left when nothing more is played, and close the file."""
+
+    def _write(self) -> None:
+        try:
+            while not self._closing.wait(FLUSH_PERIOD):
+                self._append(self._queued(), time.monotonic_ns())
+            self._append(self._queued(), time.monotonic_ns())
+        except Exception as error:  # it must be seen, and nobody catches it beyond this thread
+            self.problem = self._cannot_write(error)
+        try:
+            self._finish()
+        except OSError as error:
+            self.problem = self._cannot_write(error)
+
+    def _queued(self) -> list[TimedEvent]:
+        events = []
+        try:
+            while True:
+                events.append(self._queue.get_nowait())
+        except Empty:
+            return events
+
+    def _cannot_write(self, error: Exception) -> str:
+        reason = getattr(error, 'strerror', None) or error
+        return f'{self.path} cannot be written: {reason}'

@@ -1,0 +1,102 @@
+"""
+MIDI ports of this computer: which there are, and finding one by a part of its name.
+
+Ports live in one of two places ("api"): the ALSA sequencer ('alsa') or a JACK server ('jack').
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import mido
+
+from improv_ros.playing.errors import PlayingError
+
+BACKENDS = {'alsa': 'LINUX_ALSA', 'jack': 'UNIX_JACK'}
+ALSA_SEQUENCER = Path('/dev/snd/seq')
+CLIENT_NAME = 'improv_ros'
+
+# Looking for a JACK server must not start one.
+os.environ.setdefault('JACK_NO_START_SERVER', '1')
+
+
+def input_names(api: str = '') -> list[str]:
+    """Names of the ports from which MIDI can be received."""
+    return _names(_backend(api), 'input')
+
+
+def output_names(api: str = '') -> list[str]:
+    """Names of the ports to which MIDI can be sent."""
+    return _names(_backend(api), 'output')
+
+
+def open_port(direction: str, port: str, virtual: bool, api: str, **options: Any) -> Any:
+    """
+    Open a mido port; `direction` is 'input' or 'output', `options` go to mido.
+
+    A virtual port is made under the name `port`. Otherwise `port` is any part of the name of an
+    existing port, in any case; the empty name is the first port that is no mere "Midi Through".
+    PlayingError says what there is when none matches.
+    """
+    backend = _backend(api)
+    opener = getattr(backend, f'open_{direction}')
+    try:
+        if virtual:
+            return opener(port or direction, virtual=True, client_name=CLIENT_NAME, **options)
+        # No client name here: mido would make the port virtual, and nothing would be connected.
+        return opener(_match(port, _names(backend, direction), direction), **options)
+    except OSError as error:
+        raise PlayingError(f'MIDI {direction} port {port!r} cannot be opened: {error}') from error
+
+
+def _backend(api: str) -> mido.Backend:
+    """Return mido's backend for an api, '' being the first that works."""
+    if api not in ('', *BACKENDS):
+        raise PlayingError(f'MIDI api {api!r} is unknown: choose alsa, jack or none')
+    try:
+        import rtmidi
+    except ImportError as error:
+        raise PlayingError(
+            'MIDI ports need the Python package python-rtmidi: pip install python-rtmidi'
+        ) from error
+    if api != 'jack' and ALSA_SEQUENCER.exists():
+        return _mido_backend('alsa')
+    if api == 'alsa':
+        raise PlayingError(
+            f'there is no ALSA sequencer ({ALSA_SEQUENCER}): load the kernel module snd-seq, '
+            'or use a JACK server (api jack)'
+        )
+    try:
+        rtmidi.MidiOut(rtapi=rtmidi.API_UNIX_JACK).delete()
+    except (rtmidi.RtMidiError, OSError) as error:
+        server = os.environ.get('JACK_DEFAULT_SERVER', 'default')
+        missing = f'no JACK server named {server!r} is running'
+        if not api:
+            missing = f'there is no ALSA sequencer ({ALSA_SEQUENCER}), and {missing}'
+        raise PlayingError(
+            f'{missing}: start one (jackd), load snd-seq, or give socket://host:port as the port'
+        ) from error
+    return _mido_backend('jack')
+
+
+def _mido_backend(api: str) -> mido.Backend:
+    return mido.Backend(f'mido.backends.rtmidi/{BACKENDS[api]}', use_environ=False)
+
+
+def _names(backend: mido.Backend, direction: str) -> list[str]:
+    names = getattr(backend, f'get_{direction}_names')()
+    return list(dict.fromkeys(names))
+
+
+def _match(port: str, names: list[str], direction: str) -> str:
+    wanted = port.casefold()
+    if not wanted:
+        matching = [name for name in names if 'through' not in name.casefold()]
+    else:
+        matching = [name for name in names if wanted in name.casefold()]
+        matching.sort(key=lambda name: name.casefold() != wanted)
+    if not matching:
+        there_are = ', '.join(map(repr, names)) or 'none'
+        asked = f'matches {port!r}' if port else 'can be used'
+        raise PlayingError(f'no MIDI {direction} port {asked}; the ports are: {there_are}')
+    return matching[0]

@@ -1,0 +1,294 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from improv_ros.event_text import (
+    TimedEvent,
+    clear,
+    control_change,
+    is_note_off,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.playing.schedule import Schedule
+
+TOLERANCE = 10
+FOREVER = 10**9
+
+
+class Instrument:
+    """Follows what is played, and insists that it is playable."""
+
+    def __init__(self):
+        self.sounding = set()
+        self.pedals = set()
+        self.played = []
+
+    def play(self, events):
+        for event in events:
+            self.played.append(event)
+            if is_note_on(event):
+                key = event.values[2], event.values[0]
+                assert key not in self.sounding
+                self.sounding.add(key)
+            elif is_note_off(event):
+                key = event.values[2], event.values[0]
+                assert key in self.sounding
+                self.sounding.remove(key)
+            elif event.values[1] == 64:
+                pedal = self.pedals.add if event.values[2] >= 64 else self.pedals.discard
+                pedal(event.values[0])
+
+
+def play_until(schedule, now):
+    instrument = Instrument()
+    instrument.play(schedule.pop_due(now))
+    return instrument
+
+
+pitches = st.integers(60, 62)
+channels = st.integers(0, 1)
+
+
+@st.composite
+def any_event(draw, now):
+    time = now + draw(st.integers(-30, 60))
+    kind = draw(st.sampled_from(['on', 'on', 'off', 'off', 'pedal', 'all off', 'clear']))
+    channel = draw(channels)
+    if kind == 'on':
+        return note_on(time, draw(pitches), 64, channel)
+    if kind == 'off':
+        return note_off(time, draw(pitches), channel)
+    if kind == 'pedal':
+        return control_change(time, 64, draw(st.sampled_from([0, 127])), channel)
+    if kind == 'all off':
+        return control_change(time, 123, 0, channel)
+    return clear(time)
+
+
+@st.composite
+def any_course(draw):
+    """Steps (now, events submitted then) of the wildest kind."""
+    now = 0
+    steps = []
+    for _ in range(draw(st.integers(1, 12))):
+        now += draw(st.integers(0, 40))
+        steps.append((now, draw(st.lists(any_event(now), max_size=8))))
+    return steps
+
+
+@given(any_course(), st.integers(1, 12))
+def test_whatever_comes_is_playable_and_bounded_and_can_be_released(course, limit):
+    schedule = Schedule(TOLERANCE, limit)
+    instrument = Instrument()
+    for now, events in course:
+        schedule.add(events, now)
+        keys_and_pedals = 6 + 2
+        assert len(schedule) <= limit + keys_and_pedals + 1
+        instrument.play(schedule.pop_due(now))
+        assert set(schedule.sounding) == instrument.sounding
+    instrument.play(schedule.release_all(course[-1][0]))
+    assert not instrument.sounding
+    assert not instrument.pedals
+    assert schedule.next_time() is None
+
+
+@given(any_course(), st.integers(1, 12))
+def test_a_clear_after_everything_leaves_silence(course, limit):
+    schedule = Schedule(TOLERANCE, limit)
+    instrument = Instrument()
+    for now, events in course:
+        schedule.add(events, now)
+        instrument.play(schedule.pop_due(now))
+    last = course[-1][0]
+    schedule.add([clear(last + 20)], last)
+    instrument.play(schedule.pop_due(last + 20))
+    assert not instrument.sounding
+    assert not instrument.pedals
+    assert schedule.next_time() is None
+
+
+@st.composite
+def notes(draw, now):
+    """Whole notes: they overlap, strike again what sounds, come late, or twice."""
+    events = []
+    for _ in range(draw(st.integers(0, 6))):
+        start = now + draw(st.integers(-25, 50))
+        pitch, channel = draw(pitches), draw(channels)
+        pair = [
+            note_on(start, pitch, 64, channel),
+            note_off(start + draw(st.integers(0, 30)), pitch, channel),
+        ]
+        events += pair * draw(st.sampled_from([1, 1, 2]))
+    return events
+
+
+@st.composite
+def course_of_notes(draw):
+    now = 0
+    steps = []
+    for _ in range(draw(st.integers(1, 10))):
+        now += draw(st.integers(0, 40))
+        events = draw(notes(now))
+        if draw(st.integers(0, 3)) == 0:
+            events.append(clear(now + draw(st.integers(-20, 40))))
+        steps.append((now, events))
+    return steps
+
+
+@given(course_of_notes())
+def test_whole_notes_end_by_themselves_whatever_is_withdrawn_or_late(course):
+    schedule = Schedule(TOLERANCE)
+    instrument = Instrument()
+    for now, events in course:
+        schedule.add(events, now)
+        instrument.play(schedule.pop_due(now))
+    instrument.play(schedule.pop_due(FOREVER))
+    assert not instrument.sounding
+
+
+@st.composite
+def melody(draw):
+    """Notes one after the other, as a stream in time order: [(on, off), ...]."""
+    time = 0
+    pairs = []
+    for _ in range(draw(st.integers(0, 20))):
+        time += draw(st.integers(1, 20))
+        pitch = draw(pitches)
+        on = note_on(time, pitch, 64)
+        time += draw(st.integers(1, 20))
+        pairs.append((on, note_off(time, pitch)))
+    return pairs
+
+
+@given(melody(), st.integers(1, 40))
+def test_what_comes_in_time_is_played_as_it_stands(pairs, step):
+    events = [event for pair in pairs for event in pair]
+    schedule = Schedule(TOLERANCE)
+    played = []
+    schedule.add(events, 0)
+    for now in range(0, 1000, step):
+        played += schedule.pop_due(now)
+        # Nothing is due more than the tolerance before it is asked for.
+        schedule.late_tolerance = step
+    assert played == events
+    assert schedule.dropped == schedule.late == 0
+
+
+@given(melody(), st.lists(st.integers(0, 400), min_size=1, max_size=4))
+def test_what_comes_late_is_dropped_in_pairs(pairs, arrivals):
+    """A stream in messages, each of which may come long after its time."""
+    events = [event for pair in pairs for event in pair]
+    schedule = Schedule(TOLERANCE)
+    played = []
+    size = len(events) // len(arrivals) + 1
+    for index, now in enumerate(sorted(arrivals)):
+        schedule.add(events[index * size : (index + 1) * size], now)
+        played += schedule.pop_due(now)
+    played += [event for now in range(max(arrivals) + 1, 1500) for event in schedule.pop_due(now)]
+    kept = [pair for pair in pairs if pair[0] in played]
+    assert played == [event for pair in kept for event in pair]
+    assert len(pairs) - len(kept) == schedule.dropped
+
+
+@given(melody(), st.integers(0, 400))
+def test_a_clear_withdraws_from_its_time_on_and_releases_then(pairs, time):
+    events = [event for pair in pairs for event in pair]
+    schedule = Schedule(FOREVER)
+    schedule.add(events, 0)
+    schedule.clear(time)
+    instrument = play_until(schedule, FOREVER)
+    expected = [event for event in events if event.time < time]
+    if len(expected) % 2:
+        expected.append(note_off(time, expected[-1].values[0]))
+    assert instrument.played == expected
+
+
+def test_a_late_note_within_the_tolerance_is_played_at_once_and_counted():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([note_on(0, 60, 64), note_off(100, 60)], now=TOLERANCE)
+    assert schedule.pop_due(TOLERANCE) == [note_on(0, 60, 64)]
+    assert (schedule.late, schedule.dropped) == (1, 0)
+
+
+def test_a_note_off_is_never_too_late():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([note_on(0, 60, 64)], now=0)
+    schedule.pop_due(0)
+    schedule.add([note_off(10, 60)], now=1000)
+    assert schedule.pop_due(1000) == [note_off(10, 60)]
+
+
+def test_a_clear_in_the_past_acts_at_once_and_lifts_the_pedal():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([control_change(0, 64, 127), note_on(0, 60, 64), note_off(900, 60)], now=0)
+    schedule.pop_due(0)
+    schedule.add([clear(50)], now=100)
+    assert schedule.pop_due(100) == [note_off(50, 60), control_change(50, 64, 0)]
+    assert schedule.next_time() is None
+
+
+def test_what_is_said_after_a_clear_is_played():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([note_on(0, 60, 64), note_off(90, 60)], now=0)
+    schedule.add([clear(50), note_on(50, 60, 80), note_off(70, 60)], now=0)
+    assert schedule.pop_due(0) == [note_on(0, 60, 64)]
+    assert schedule.pop_due(50) == [note_off(50, 60), note_on(50, 60, 80)]
+    assert schedule.pop_due(90) == [note_off(70, 60)]
+
+
+def test_a_note_struck_again_is_released_first():
+    schedule = Schedule(TOLERANCE)
+    first = [note_on(0, 60, 64), note_off(30, 60)]
+    second = [note_on(10, 60, 90), note_off(20, 60)]
+    schedule.add(first, now=0)
+    schedule.add(second, now=0)
+    played = play_until(schedule, 10).played + schedule.pop_due(100)
+    assert played == [note_on(0, 60, 64), note_off(10, 60), *second]
+
+
+def test_all_notes_off_in_the_stream_ends_the_notes_of_its_channel():
+    schedule = Schedule(TOLERANCE)
+    all_off = control_change(5, 123, 0, channel=1)
+    schedule.add([note_on(0, 60, 64), note_on(0, 60, 64, 1), all_off], now=0)
+    assert schedule.pop_due(5)[2:] == [note_off(5, 60, 1), all_off]
+    assert schedule.sounding == [(0, 60)]
+
+
+def test_release_velocities_and_other_controls_pass():
+    events = [
+        TimedEvent(0, 'pc', (0, 5)),
+        TimedEvent(1, 'pw', (0, -100)),
+        note_on(2, 60, 64),
+        TimedEvent(3, 'nf', (60, 33, 0)),
+    ]
+    schedule = Schedule(TOLERANCE)
+    schedule.add(events, now=0)
+    assert schedule.pop_due(3) == events
+
+
+def test_tempo_and_meta_events_are_not_played():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([TimedEvent(0, 'st', (120, 500000)), TimedEvent(0, 'mt', (1, b'x'))], now=0)
+    assert schedule.next_time() is None
+
+
+def test_a_full_schedule_refuses_whole_notes_and_counts_them():
+    schedule = Schedule(TOLERANCE, limit=4)
+    schedule.add([note_on(time, 60 + time, 64) for time in range(5)], now=0)
+    schedule.add([note_off(10, 60 + time) for time in range(5)], now=0)
+    assert schedule.refused == 1
+    instrument = play_until(schedule, TOLERANCE)
+    assert [event.values[0] for event in instrument.played if is_note_on(event)] == [
+        *range(60, 64)
+    ]
+    assert not instrument.sounding
+
+
+def test_an_end_before_its_beginning_plays_nothing():
+    schedule = Schedule(TOLERANCE)
+    schedule.add([note_on(10, 60, 64)], now=0)
+    schedule.add([note_off(5, 60)], now=0)
+    assert schedule.pop_due(10) == []
+    assert schedule.next_time() is None
+    assert schedule.dropped == 1
