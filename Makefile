@@ -1,0 +1,43 @@
+# Two commands: `make demo` plays a recording into the whole chain, `make test` runs the tests.
+# Each sets up what it needs, in a private virtual environment, and is quick the second time.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements
+
+.PHONY: demo test unit lint requirements clean
+
+demo: $(VENV)/demo-ready
+	$(BIN)/improv demo --out $(OUT) $(if $(INPUT),--input $(INPUT)) $(if $(OUTPUT),--output $(OUTPUT))
+
+test: $(VENV)/test-ready lint
+	$(BIN)/python -m pytest $(TESTS)
+
+# The tests that start no processes: a minute at most.
+unit: $(VENV)/test-ready
+	$(BIN)/python -m pytest --ignore test/system $(TESTS)
+
+lint: $(VENV)/test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/%-ready: $(REQUIREMENTS)/%.txt $(REQUIREMENTS)/debian-demo.txt \
+		$(REQUIREMENTS)/debian-%.txt setup.py
+	tools/install_debian_packages $(sort $(filter %.txt,$(wordlist 2,3,$^)))
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# Pin the requirements anew; needs uv.
+PIN := uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+	--no-emit-index-url
+requirements:
+	$(PIN) $(REQUIREMENTS)/test.in -o $(REQUIREMENTS)/test.txt
+	$(PIN) $(REQUIREMENTS)/demo.in -c $(REQUIREMENTS)/test.txt -o $(REQUIREMENTS)/demo.txt
+
+clean:
+	rm -rf $(VENV) $(OUT) build install log
