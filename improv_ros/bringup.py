@@ -45,9 +45,7 @@ ARGUMENTS = (
     Argument('keyboard', '', 'MIDI input port: any part of its name (input:=keyboard)'),
     Argument('output', 'synth', 'Where the music goes, comma-separated: synth, port, file, wav'),
     Argument('port', '', 'MIDI output port: any part of its name (output:=port)'),
-    Argument(
-        'mode', 'respond', 'How the robot takes part', ('respond', 'accompany', 'solo')
-    ),
+    Argument('mode', 'respond', 'How the robot takes part', ('respond', 'accompany', 'solo')),
     Argument('model', '', 'Network of the improviser; empty: the shipped one'),
     Argument('config', '', 'Parameter file; empty: the shipped config/improv.yaml'),
     Argument('namespace', 'improv', 'Namespace of the ensemble'),

@@ -17,7 +17,7 @@ COMMANDS = {
     'parse': ('improv_ros.event_text.parse_command', 'MIDI file to event text'),
     'render': ('improv_ros.event_text.render_command', 'event text to a MIDI or WAV file'),
     'run': ('improv_ros.run_command', 'start the chain, one process a node'),
-    'demo': ('improv_ros.demo', 'play a recording into the chain and keep what comes out'),
+    'demo': ('improv_ros.demo.command', 'play a recording into the chain and keep what comes out'),
     'train': ('improv_ros.training.train_command', 'train a network'),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
 }

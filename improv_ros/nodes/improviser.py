@@ -12,7 +12,7 @@ from improv_ros.event_text import TimedEvent
 from improv_ros.improvising.conversation import Conversation, Settings
 from improv_ros.improvising.runtime import ModelError, load_model
 from improv_ros.nodes.latency import LatencyFigures
-from improv_ros.nodes.managed_node import ManagedNode, NotReady, run
+from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
 

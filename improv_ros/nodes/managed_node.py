@@ -25,7 +25,7 @@ LONGEST_RETRY = 30.0
 DIAGNOSTICS_PERIOD = 1.0
 
 
-class NotReady(Exception):
+class NotReadyError(Exception):
     """What the node needs is not there: a sentence which names it and the remedy."""
 
 
@@ -34,7 +34,7 @@ class ManagedNode(LifecycleNode):
 
     A node of the chain overrides ``configure`` (load the network, find the device),
     ``activate`` (start the flow), ``deactivate`` (silence it), ``cleanup`` (let go) and
-    ``health``. ``configure`` and ``activate`` raise `NotReady` for a missing device or file:
+    ``health``. ``configure`` and ``activate`` raise `NotReadyError` for a missing device or file:
     the node stays up, says so in its diagnostics, and with ``autostart`` tries again with
     growing pauses.
     """
@@ -54,7 +54,7 @@ class ManagedNode(LifecycleNode):
         self._start_timer = self.create_timer(0.01, self._start, clock=steady)
 
     def configure(self) -> None:
-        """Find what the node needs; raise `NotReady` where it is missing."""
+        """Find what the node needs; raise `NotReadyError` where it is missing."""
 
     def activate(self) -> None:
         """Start the flow."""
@@ -75,9 +75,9 @@ class ManagedNode(LifecycleNode):
         try:
             refusals = self.settings.refusals()
             if refusals:
-                raise NotReady('; '.join(refusals))
+                raise NotReadyError('; '.join(refusals))
             self.configure()
-        except NotReady as problem:
+        except NotReadyError as problem:
             self._report(str(problem))
             self.cleanup()
             return TransitionCallbackReturn.FAILURE
@@ -90,7 +90,7 @@ class ManagedNode(LifecycleNode):
         result = super().on_activate(state)
         try:
             self.activate()
-        except NotReady as problem:
+        except NotReadyError as problem:
             self._report(str(problem))
             self.deactivate()
             super().on_deactivate(state)
@@ -134,10 +134,12 @@ class ManagedNode(LifecycleNode):
         self._start_timer.cancel()
         if not self.settings['autostart']:
             return
-        success = TransitionCallbackReturn.SUCCESS
-        if not self._configured and self.trigger_configure() != success:
-            self._retry_later()
-        elif not self.active and self.trigger_activate() != success:
+        steps = []
+        if not self._configured:
+            steps.append(self.trigger_configure)
+        if not self.active:
+            steps.append(self.trigger_activate)
+        if any(step() != TransitionCallbackReturn.SUCCESS for step in steps):
             self._retry_later()
 
     def _retry_later(self) -> None:
@@ -177,7 +179,9 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     # rclpy's own handlers would close the context before the node could send its last words.
-    rclpy.init(args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(
+        args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO
+    )
     node = node_class()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -23,7 +23,7 @@ from improv_ros.listening.sources import (
 )
 from improv_ros.nodes.audio_topic import audio_message
 from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import FIRST_RETRY, LONGEST_RETRY, ManagedNode, NotReady, run
+from improv_ros.nodes.managed_node import FIRST_RETRY, LONGEST_RETRY, ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import CHAIN_QOS
 from improv_ros.nodes.parameters import Setting
 
@@ -54,7 +54,7 @@ class Microphone(ManagedNode):
         try:
             self._source.open()
         except SourceError as error:
-            raise NotReady(str(error)) from error
+            raise NotReadyError(str(error)) from error
         finally:
             self._source.close()
         self._publisher = self.create_publisher(Int16MultiArray, 'audio', CHAIN_QOS)
@@ -104,7 +104,7 @@ class Microphone(ManagedNode):
             device = self.settings['device']
             return DeviceSource(int(device) if device.isdecimal() else device, seconds)
         if not self.settings['file']:
-            raise NotReady('source is file, but the parameter file is empty: name a recording')
+            raise NotReadyError('source is file, but the parameter file is empty: name a recording')
         return FileSource(self.settings['file'], self.settings['loop'], seconds)
 
     def _capture(self) -> None:
@@ -137,7 +137,7 @@ class Microphone(ManagedNode):
             self._stop.wait(0.02)
 
     def _publish_until_stopped(self) -> None:
-        resampler = Resampler(self.settings["sample_rate"])
+        resampler = Resampler(self.settings['sample_rate'])
         while not self._stop.is_set():
             chunk = self._source.read(READ_TIMEOUT)
             if chunk is not None:
@@ -160,7 +160,9 @@ def main() -> int:
     arguments, ros_arguments = parser.parse_known_args()
     if arguments.list:
         for device in list_devices():
-            print(f'{device.index:3}  {device.name}  ({device.channels} ch, {device.sample_rate} Hz)')
+            print(
+                f'{device.index:3}  {device.name}  ({device.channels} ch, {device.sample_rate} Hz)'
+            )
         return 0
     return run(Microphone, [sys.argv[0], *ros_arguments])
 

@@ -7,16 +7,18 @@ import sys
 
 from improv_ros.event_text import TimedEvent
 from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import ManagedNode, NotReady, run
+from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NotePublisher
 from improv_ros.nodes.parameters import Setting
+from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.input import KeyboardInput
-from improv_ros.playing.outputs import OutputError
 
 SETTINGS = (
     Setting('port', '', 'Any part of the name of the MIDI port to hear; empty: the first'),
     Setting('virtual_port', False, 'Make a port of that name for others to connect to'),
-    Setting('midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')),
+    Setting(
+        'midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')
+    ),
 )
 
 
@@ -34,12 +36,12 @@ class MidiKeyboard(ManagedNode):
         """Open the port."""
         settings = self.settings
         self._keyboard = KeyboardInput(
-            settings['port'], settings['virtual_port'], settings['midi_api'], self._on_event
+            settings['port'], self._on_event, settings['virtual_port'], settings['midi_api']
         )
         try:
             self._keyboard.open()
-        except OutputError as error:
-            raise NotReady(str(error)) from error
+        except PlayingError as error:
+            raise NotReadyError(str(error)) from error
         self._notes = NotePublisher(self, 'heard_notes')
 
     def activate(self) -> None:
@@ -58,8 +60,8 @@ class MidiKeyboard(ManagedNode):
             self._notes = None
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """Tell what the port says and how much came."""
-        return self._keyboard.problem, {'events heard': self._events}
+        """Tell how much came."""
+        return '', {'events heard': self._events}
 
     def _on_event(self, event: TimedEvent) -> None:
         """Called in the MIDI library's thread: take note and wake the node, no more."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 import sys
+import time
 
-from improv_ros.event_text import TimedEvent
+from improv_ros.event_text import TimedEvent, clear, is_note_on
 from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import ManagedNode, NotReady, run
+from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting, split_list
-from improv_ros.playing.outputs import (
-    MidiFileOutput,
-    Output,
-    OutputError,
-    PortOutput,
-    SynthOutput,
-    WavOutput,
-)
+from improv_ros.playing.outputs.midi_file import MidiFileOutput
+from improv_ros.playing.outputs.output import Output
+from improv_ros.playing.outputs.port import PortOutput
+from improv_ros.playing.outputs.synth import SynthOutput
+from improv_ros.playing.outputs.wav import WavOutput
 from improv_ros.playing.player import Player
 
 SETTINGS = (
@@ -30,14 +28,16 @@ SETTINGS = (
     ),
     Setting('port', '', 'Any part of the name of the MIDI port to play on'),
     Setting('virtual_port', False, 'Make a port of that name for others to connect to'),
-    Setting('midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')),
+    Setting(
+        'midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')
+    ),
     Setting('soundfont', '', 'SoundFont file; empty: the one of a Debian package'),
     Setting('audio_driver', '', 'FluidSynth audio driver; empty: its own choice'),
     Setting('midi_file', 'improvisation.mid', 'MIDI file to write where outputs name file'),
     Setting('wav_file', 'improvisation.wav', 'WAV file to write where outputs name wav'),
     Setting(
         'late_tolerance',
-        0.1,
+        0.2,
         'A note up to this late is played at once, a later one dropped',
         's',
         0.0,
@@ -60,23 +60,27 @@ class MidiPlayer(ManagedNode):
         """Open the outputs."""
         outputs = [self._make_output(name) for name in split_list(self.settings['outputs'])]
         if not outputs:
-            raise NotReady('outputs is empty: name at least one of port, synth, file, wav')
-        self._player = Player(outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played)
-        try:
-            self._player.open()
-        except OutputError as error:
-            raise NotReady(str(error)) from error
+            raise NotReadyError('outputs is empty: name at least one of port, synth, file, wav')
+        self._player = Player(
+            outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played
+        )
+        self._player.start()
+        problems = self._player.problems
+        if len(problems) == len(outputs):
+            raise NotReadyError('; '.join(problems.values()))
+        for name, problem in problems.items():
+            self.get_logger().error(f'{name}: {problem}')
         self._notes = NotePublisher(self, 'played_notes')
 
     def activate(self) -> None:
         """Begin to play what is heard on the topic."""
+        self._played = 0
         self._listener = NoteListener(self, 'generated_notes', self._submit)
 
     def deactivate(self) -> None:
-        """Stop listening and release every note."""
+        """Stop listening, withdraw what waits and release every note."""
         self._listener.destroy()
-        self._player.panic()
-        self._publish_sent()
+        self._player.submit([clear(time.monotonic_ns())])
 
     def cleanup(self) -> None:
         """Close the outputs."""
@@ -90,14 +94,27 @@ class MidiPlayer(ManagedNode):
 
     def health(self) -> tuple[str, dict[str, object]]:
         """Tell what is wrong with an output, how late notes were and how many were dropped."""
-        return self._player.problem, {**self._player.figures(), **self._listener.figures()}
+        player = self._player
+        problem = '; '.join(f'{name}: {text}' for name, text in player.problems.items())
+        lateness = player.lateness()
+        return problem, {
+            'notes played': self._played,
+            'lateness p50 (ms)': f'{lateness.p50 / 1e6:.2f}',
+            'lateness p99 (ms)': f'{lateness.p99 / 1e6:.2f}',
+            'lateness max (ms)': f'{lateness.max / 1e6:.2f}',
+            'notes late': player.late,
+            'notes dropped': player.dropped,
+            'events refused': player.refused,
+            'events waiting': player.pending,
+            **self._listener.figures(),
+        }
 
     def _make_output(self, name: str) -> Output:
         settings = self.settings
         if name == 'port':
             return PortOutput(settings['port'], settings['virtual_port'], settings['midi_api'])
         if name == 'synth':
-            return SynthOutput(settings['soundfont'], audio_driver=settings['audio_driver'])
+            return SynthOutput(settings['soundfont'], driver=settings['audio_driver'])
         if name == 'file':
             return MidiFileOutput(settings['midi_file'])
         return WavOutput(settings['wav_file'], settings['soundfont'])
@@ -118,6 +135,7 @@ class MidiPlayer(ManagedNode):
             event = self._sent.get()
             events.append(event._replace(time=event.time + offset))
         if events and self._notes:
+            self._played += sum(map(is_note_on, events))
             self._notes.publish(events)
 
 

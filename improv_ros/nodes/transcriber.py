@@ -21,8 +21,12 @@ from improv_ros.nodes.parameters import Setting
 
 SETTINGS = (
     Setting('onset_threshold', 0.5, 'How sure an onset must be', '', 0.0, 1.0, live=True),
-    Setting('frame_threshold', 0.3, 'Below this a sounding note has ended', '', 0.0, 1.0, live=True),
-    Setting('refractory', 0.06, 'Shortest time between two onsets of a key', 's', 0.0, 1.0, live=True),
+    Setting(
+        'frame_threshold', 0.3, 'Below this a sounding note has ended', '', 0.0, 1.0, live=True
+    ),
+    Setting(
+        'refractory', 0.06, 'Shortest time between two onsets of a key', 's', 0.0, 1.0, live=True
+    ),
 )
 THRESHOLDS = tuple(setting.name for setting in SETTINGS)
 SILENT_AFTER = 0.5  # seconds without a chunk after which what sounds is released
@@ -52,7 +56,9 @@ class Transcriber(ManagedNode):
             Int16MultiArray, 'audio', self._listen, CHAIN_QOS
         )
         self._watch = self.create_timer(
-            SILENT_AFTER / 2, self._release_if_stalled, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            SILENT_AFTER / 2,
+            self._release_if_stalled,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
     def deactivate(self) -> None:

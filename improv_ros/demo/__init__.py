@@ -1,0 +1,1 @@
+"""The demonstration: a recording into the whole chain; what comes out, kept and measured."""
