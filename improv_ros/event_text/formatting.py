@@ -8,23 +8,18 @@ from functools import lru_cache
 from improv_ros.event_text.errors import EventTextError
 from improv_ros.event_text.events import Event, Text
 from improv_ros.event_text.kinds import (
+    BULKY_KINDS,
     DELTA,
-    KINDS,
     NANOSECONDS,
     RESOLUTION,
     SECONDS,
     SEQUENCE,
     TRACK,
-    Data,
     kind_named,
 )
 
+# Music repeats itself: nearly every event is one met before, but for its delta.
 _MEMORY = 1 << 16
-
-# Their bytes may be many and seldom come twice: not worth remembering.
-_BULKY_KINDS = frozenset(
-    kind.name for kind in KINDS.values() if any(isinstance(field, Data) for field in kind.fields)
-)
 
 
 def format_text(text: Text) -> str:
@@ -42,9 +37,8 @@ def format_text(text: Text) -> str:
         if text.sequence is not None:
             lines.append(f'sq_{SEQUENCE.write(text.sequence)}')
     except ValueError as error:
-        raise EventTextError(
-            len(lines) + 1, f'{text.resolution}, {text.at}, {text.sequence}', str(error)
-        ) from None
+        header = f'{text.resolution}, {text.at}, {text.sequence}'
+        raise EventTextError(len(lines) + 1, header, str(error)) from None
     for number, track in enumerate(text.tracks):
         if len(text.tracks) > 1:
             lines.append(f'tr_{TRACK.write(number)}')
@@ -64,7 +58,7 @@ def _write_events(events: Iterable[Event], lines: list[str]) -> None:
     try:
         for event in events:
             delta, kind, values = event
-            write = format_body if kind in _BULKY_KINDS else _remembered_body
+            write = format_body if kind in BULKY_KINDS else _remembered_body
             append(f'{_format_delta(delta)}_{write(kind, values)}')
     except (TypeError, ValueError) as error:
         raise EventTextError(len(lines) + 1, repr(event), str(error)) from None

@@ -173,7 +173,7 @@ RESOLUTION = Number('resolution', -(2**15), 2**15 - 1)  # below zero: SMPTE fram
 SECONDS = Number('seconds', 0, (2**63 - 1) // 10**9 - 1)  # so that nanoseconds fit 64 bits
 NANOSECONDS = Number('nanoseconds', 0, 10**9 - 1)
 SEQUENCE = Number('sequence number', 0, 2**63 - 1)
-TRACK = Number('track', 0, 2**16 - 1)
+TRACK = Number('track', 0, 2**15 - 2)  # as many as the header of a MIDI file counts
 
 _CHANNEL = Number('channel', 0, 15, 'channel')
 _PITCH = Number('pitch', 0, 127, 'note')
@@ -198,6 +198,11 @@ _TABLE = (
 )
 
 KINDS = {kind.name: kind for kind in _TABLE}
+
+# Kinds whose bytes may be many and seldom come twice: not worth remembering.
+BULKY_KINDS = frozenset(
+    kind.name for kind in _TABLE if any(isinstance(field, Data) for field in kind.fields)
+)
 
 
 def kind_named(name: str) -> Kind:

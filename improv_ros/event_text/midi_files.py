@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+import io
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -14,7 +15,7 @@ from mido.midifiles import midifiles as mido_reading
 from mido.midifiles.meta import encode_variable_int, meta_charset
 
 from improv_ros.event_text.events import Event, Text
-from improv_ros.event_text.kinds import RESOLUTION, kind_named
+from improv_ros.event_text.kinds import BULKY_KINDS, RESOLUTION, kind_named
 from improv_ros.event_text.midi_messages import event_of, message_of
 
 # The kinds of the original language, for those who want a file without anything else.
@@ -28,19 +29,24 @@ class MidiFileError(ValueError):
 def read_midi(source: str | Path | BinaryIO) -> mido.MidiFile:
     """Read a MIDI file from a path or an open binary file.
 
-    Raises MidiFileError where it is not one, and OSError where the path cannot be opened.
+    Raises MidiFileError where it is not one, and OSError where the path cannot be read.
     """
     if isinstance(source, (str, Path)):
-        with open(source, 'rb') as file:
-            return read_midi(file)
-    name = getattr(source, 'name', 'the input')
+        try:
+            return read_midi(io.BytesIO(Path(source).read_bytes()))
+        except MidiFileError as error:
+            raise MidiFileError(f'{source}: {error}') from None
+    # mido asks for the position in the file, which a pipe does not have.
+    whole = io.BytesIO(source.read())
     try:
         with _unknown_metas_in_time():
-            return mido.MidiFile(file=source)
+            return mido.MidiFile(file=whole)
     except EOFError:
-        raise MidiFileError(f'{name} is not a whole MIDI file: it ends too early') from None
+        raise MidiFileError('not a whole MIDI file: it ends too early') from None
+    except (OSError, ValueError) as error:
+        raise MidiFileError(f'not a MIDI file that can be read: {error}') from None
     except Exception as error:  # mido's decoders raise whatever they stumble over
-        raise MidiFileError(f'{name} is not a MIDI file that can be read: {error}') from None
+        raise MidiFileError(f'not a MIDI file that can be read: {error!r}') from None
 
 
 def write_midi(midi: mido.MidiFile, file: BinaryIO) -> None:
@@ -95,17 +101,17 @@ def text_to_midi(text: Text) -> mido.MidiFile:
         track = midi.add_track()
         for position, (delta, kind, values) in enumerate(events):
             try:
-                message = _message(kind, values).copy()
+                make = message_of if kind in BULKY_KINDS else _remembered_message
+                message = make(kind, values).copy()
             except ValueError as error:
                 raise MidiFileError(f'event {position} of track {number}: {error}') from None
-            message.time = delta
+            # What `message.time = delta` does, less mido's look at a number known to be one.
+            vars(message)['time'] = delta
             track.append(message)
     return midi
 
 
-@lru_cache(1 << 14)
-def _message(kind: str, values: tuple) -> mido.Message | mido.MetaMessage:
-    return message_of(kind, values)
+_remembered_message = lru_cache(1 << 16)(message_of)
 
 
 def _restricted(events: list[Event], kinds: Collection[str]) -> Iterator[Event]:

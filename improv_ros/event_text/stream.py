@@ -58,8 +58,9 @@ class StreamReader:
     that starts again, releases what sounds, pedals too, before the next message's events. What
     comes twice, or after a later message, is not played.
 
-    A number met before is a message come twice if its `at` is the same, and a publisher started
-    again if it is not; so is a 0, and whatever is too far back to be remembered.
+    A number that goes back is a publisher started again, unless the message with that number had
+    the same `at` (it came twice), or the number was passed over not long ago and the `at` is
+    before that of the latest message (it was late, not lost).
     """
 
     def __init__(self) -> None:
@@ -109,10 +110,11 @@ class StreamReader:
         return self._release(time)
 
     def _is_repeated(self, number: int, at: int) -> bool:
-        """Tell whether a number passed before is the same message, or one thought lost."""
+        """Tell whether a number that goes back is a message come twice, or late."""
         if number in self._times:
             return self._times[number] == at
-        return number > next(iter(self._times))
+        latest = next(reversed(self._times))
+        return number > max(0, latest - _REMEMBERED) and at < self._times[latest]
 
     def _matched(self, events: Iterable[TimedEvent]) -> Iterator[TimedEvent]:
         for event in events:
