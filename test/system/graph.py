@@ -1,0 +1,170 @@
+"""A real ROS graph for a test: nodes as processes, and a probe that talks with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Int16MultiArray, String
+import yaml
+
+from improv_ros.event_text import StreamReader, TimedEvent
+from improv_ros.nodes.note_topics import CHAIN_QOS
+
+NAMESPACE = '/improv'
+PATIENCE = 30.0  # seconds; generous, for a busy machine
+
+
+def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Return the condition's first true value; fail the test where it never comes."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f'{what}: not within {patience:g} s')
+
+
+class NodeProcess:
+    """A node of the chain in a process of its own, its words kept."""
+
+    def __init__(self, executable: str, folder: Path, env: dict[str, str], **parameters: Any):
+        self.log = folder / f'{executable}.log'
+        file = folder / f'{executable}.yaml'
+        file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+        files = ['--params-file', str(file)] if parameters else []
+        command = [sys.executable, '-m', f'improv_ros.nodes.{executable}']
+        with self.log.open('w') as log:
+            self.process = subprocess.Popen(
+                [*command, '--ros-args', '-r', f'__ns:={NAMESPACE}', *files],
+                env={**os.environ, **env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def said(self) -> str:
+        """What the node printed so far."""
+        return self.log.read_text()
+
+    def leave(self, number: int = signal.SIGINT) -> float:
+        """Interrupt the node; return the seconds it took to leave."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=10)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """End the node, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Graph:
+    """One test's own ROS domain, with a probe on every topic of the chain."""
+
+    def __init__(self, folder: Path, domain: int) -> None:
+        self.folder = folder
+        self.env = {
+            'ROS_DOMAIN_ID': str(domain),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+            'ROS_LOG_DIR': str(folder / 'ros_log'),
+        }
+        self.nodes: list[NodeProcess] = []
+        self.texts: dict[str, list[str]] = {}
+        self.events: dict[str, list[TimedEvent]] = {}
+        self.chunks: list[Int16MultiArray] = []
+        self.diagnostics: dict[str, DiagnosticStatus] = {}
+        self._context = rclpy.Context()
+        rclpy.init(
+            args=[],
+            context=self._context,
+            domain_id=domain,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        self.probe = Node('probe', namespace=NAMESPACE, context=self._context)
+        for topic in ('heard_notes', 'generated_notes', 'played_notes'):
+            self._listen(topic)
+        self.probe.create_subscription(Int16MultiArray, 'audio', self.chunks.append, CHAIN_QOS)
+        self.probe.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.probe)
+        self._thread = threading.Thread(target=self._executor.spin)
+        self._thread.start()
+
+    def start(self, executable: str, **parameters: Any) -> NodeProcess:
+        """Start a node in this domain."""
+        node = NodeProcess(executable, self.folder, self.env, **parameters)
+        self.nodes.append(node)
+        return node
+
+    def now(self) -> int:
+        """Return ROS time in nanoseconds."""
+        return self.probe.get_clock().now().nanoseconds
+
+    def publisher(self, topic: str, kind: type = String) -> Any:
+        """Return a publisher on a topic of the chain, once somebody listens there besides us."""
+        ours = self.probe.count_subscribers(topic)
+        publisher = self.probe.create_publisher(kind, topic, CHAIN_QOS)
+        wait_until(lambda: publisher.get_subscription_count() > ours, f'a listener on {topic}')
+        return publisher
+
+    def healthy(self, name: str) -> bool:
+        """Tell whether a node's diagnostics say that it is active and well."""
+        status = self.diagnostics.get(name)
+        return status is not None and status.level == DiagnosticStatus.OK
+
+    def figures(self, name: str) -> dict[str, str]:
+        """Return the figures in a node's latest diagnostics."""
+        status = self.diagnostics.get(name)
+        return {value.key: value.value for value in status.values} if status else {}
+
+    def close(self) -> None:
+        """End every node and leave the domain."""
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.kill()
+        self._executor.shutdown()
+        self._thread.join()
+        self.probe.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def _listen(self, topic: str) -> None:
+        texts = self.texts[topic] = []
+        events = self.events[topic] = []
+        reader = StreamReader()
+
+        def receive(message: String) -> None:
+            texts.append(message.data)
+            with contextlib.suppress(ValueError):
+                events.extend(reader.read(message.data))
+
+        self.probe.create_subscription(String, topic, receive, CHAIN_QOS)
+
+    def _diagnose(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name.rpartition(' ')[2]] = status
+
+
+@contextlib.contextmanager
+def graph_in(folder: Path, domain: int) -> Iterator[Graph]:
+    """Provide a graph and clean it up."""
+    graph = Graph(folder, domain)
+    try:
+        yield graph
+    finally:
+        graph.close()

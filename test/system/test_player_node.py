@@ -1,0 +1,105 @@
+"""The player node: a real process, real messages, a real MIDI route."""
+
+from __future__ import annotations
+
+import signal
+
+import mido
+from std_msgs.msg import String
+
+from graph import Graph, wait_until
+from improv_ros.event_text import StreamWriter, clear, is_note_on, note_off, note_on
+
+SECOND = 1_000_000_000
+
+
+def test_notes_are_played_at_their_time_and_reported(graph: Graph) -> None:
+    path = graph.folder / 'played.mid'
+    graph.start('midi_player', outputs='file', midi_file=str(path))
+    publisher = graph.publisher('generated_notes')
+    start = graph.now() + SECOND
+    events = [
+        event
+        for i, pitch in enumerate((60, 64, 67, 72))
+        for event in (
+            note_on(start + i * SECOND // 4, pitch, 80),
+            note_off(start + i * SECOND // 4 + SECOND // 5, pitch),
+        )
+    ]
+    for text in StreamWriter().write(events):
+        publisher.publish(String(data=text))
+    played = graph.events['played_notes']
+    wait_until(lambda: len(played) >= 8, 'eight events played')
+    assert [event[1:] for event in played[:8]] == [event[1:] for event in events]
+    for due, sent in zip(events, played, strict=False):
+        assert -0.001 < (sent.time - due.time) / SECOND < 0.2
+
+    node = graph.nodes[0]
+    assert node.leave() < 2
+    assert node.process.returncode == 0
+    assert 'Traceback' not in node.said
+    notes = [m for m in mido.MidiFile(path) if m.type == 'note_on' and m.velocity]
+    assert [m.note for m in notes] == [60, 64, 67, 72]
+
+
+def test_a_clear_silences_what_sounds_and_what_was_to_come(graph: Graph) -> None:
+    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+    publisher = graph.publisher('generated_notes')
+    writer = StreamWriter()
+    now = graph.now()
+    held = [note_on(now + SECOND // 5, 60, 80), note_off(now + 60 * SECOND, 60)]
+    later = [note_on(now + 2 * SECOND, 62, 80), note_off(now + 3 * SECOND, 62)]
+    publisher.publish(String(data=writer.write(held + later)[0]))
+    played = graph.events['played_notes']
+    wait_until(lambda: played, 'the held note')
+    publisher.publish(String(data=writer.write([clear(graph.now())])[0]))
+    wait_until(lambda: len(played) >= 2, 'its release')
+    wait_until(lambda: graph.now() > now + 3 * SECOND, 'the time of the withdrawn note')
+    assert [event.values[:2] for event in played] == [(60, 80), (60, 0)]
+
+
+def test_bad_messages_are_skipped_and_counted_and_good_ones_still_played(graph: Graph) -> None:
+    node = graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'p.mid'))
+    publisher = graph.publisher('generated_notes')
+    for text in ('', 'hello', 'rs_500\n0_no_60_64', 'rs_500\nat_1_0\nsq_0\n0_no_60_640\n'):
+        publisher.publish(String(data=text))
+    events = [note_on(graph.now(), 60, 80), note_off(graph.now() + SECOND // 10, 60)]
+    publisher.publish(String(data=StreamWriter().write(events)[0]))
+    wait_until(lambda: len(graph.events['played_notes']) >= 2, 'the good message')
+    wait_until(
+        lambda: graph.figures('midi_player').get('generated_notes malformed') == '4',
+        'four malformed messages in the diagnostics',
+    )
+    assert node.process.poll() is None
+    assert 'message skipped' in node.said
+
+
+def test_leaving_releases_every_note(graph: Graph) -> None:
+    path = graph.folder / 'played.mid'
+    node = graph.start('midi_player', outputs='file', midi_file=str(path))
+    publisher = graph.publisher('generated_notes')
+    now = graph.now()
+    chord = [note_on(now, pitch, 80) for pitch in (48, 55, 64)]
+    ends = [note_off(now + 60 * SECOND, pitch) for pitch in (48, 55, 64)]
+    publisher.publish(String(data=StreamWriter().write(chord + ends)[0]))
+    wait_until(lambda: len(graph.events['played_notes']) >= 3, 'the chord')
+    assert node.leave(signal.SIGTERM) < 2
+    assert node.process.returncode == 0
+    sounding = set()
+    for message in mido.MidiFile(path):
+        if message.type == 'note_on' and message.velocity:
+            sounding.add(message.note)
+        elif message.type in ('note_on', 'note_off'):
+            sounding.discard(message.note)
+    assert not sounding
+    released = [e for e in graph.events['played_notes'] if e.kind == 'no' and not is_note_on(e)]
+    assert len(released) == 3
+
+
+def test_a_missing_soundfont_is_a_sentence_not_a_crash(graph: Graph) -> None:
+    node = graph.start('midi_player', outputs='wav', soundfont='/nowhere/piano.sf2')
+    wait_until(lambda: 'midi_player' in graph.diagnostics, 'diagnostics')
+    wait_until(
+        lambda: '/nowhere/piano.sf2' in graph.diagnostics['midi_player'].message, 'the reason'
+    )
+    assert node.process.poll() is None
