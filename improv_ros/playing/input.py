@@ -48,7 +48,7 @@ class KeyboardInput:
     def open(self) -> None:
         """Begin to receive; PlayingError when there is no such port."""
         if is_socket(self._port_name):
-            self._port = SocketReceiver(self._port_name, self._receive)
+            self._port = SocketReceiver(self._port_name, self._receive, self.release)
         else:
             self._port = open_port(
                 'input', self._port_name, self._virtual, self._api, callback=self._receive
@@ -59,6 +59,10 @@ class KeyboardInput:
         if self._port is not None:
             port, self._port = self._port, None
             port.close()
+        self.release()
+
+    def release(self) -> None:
+        """Release every note and pedal that is down, as if the player had let go."""
         now = time.monotonic_ns()
         for channel, pitch in sorted(self._held):
             self._on_event(note_off(now, pitch, channel))

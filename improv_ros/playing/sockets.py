@@ -45,15 +45,25 @@ class SocketSender:
 
 
 class SocketReceiver:
-    """Listens at socket://host:port, for one sender at a time, and calls back with messages."""
+    """
+    Listens at socket://host:port, for one sender at a time.
 
-    def __init__(self, port: str, callback: Callable[[mido.Message], None]) -> None:
+    Calls `on_message` with each message, and `on_gone` when a sender has left.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        on_message: Callable[[mido.Message], None],
+        on_gone: Callable[[], None],
+    ) -> None:
         try:
             self._server = socket.create_server(_parse_address(port))
         except OSError as error:
             raise PlayingError(f'cannot listen at {port}: {error}') from error
         self._server.settimeout(POLL_PERIOD)
-        self._callback = callback
+        self._on_message = on_message
+        self._on_gone = on_gone
         self._closed = Event()
         self._thread = Thread(target=self._receive, name='MIDI socket', daemon=True)
         self._thread.start()
@@ -72,6 +82,7 @@ class SocketReceiver:
             with connection:
                 connection.settimeout(POLL_PERIOD)
                 self._receive_from(connection)
+            self._on_gone()
 
     def _receive_from(self, connection: socket.socket) -> None:
         parser = mido.Parser()
@@ -86,4 +97,4 @@ class SocketReceiver:
                 return
             parser.feed(data)
             for message in parser:
-                self._callback(message)
+                self._on_message(message)

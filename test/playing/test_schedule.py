@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from improv_ros.event_text import (
@@ -14,6 +14,8 @@ from improv_ros.playing.schedule import Schedule
 
 TOLERANCE = 10
 FOREVER = 10**9
+
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Instrument:
@@ -77,6 +79,7 @@ def any_course(draw):
     return steps
 
 
+@patiently
 @given(any_course(), st.integers(1, 12))
 def test_whatever_comes_is_playable_and_bounded_and_can_be_released(course, limit):
     schedule = Schedule(TOLERANCE, limit)
@@ -93,6 +96,7 @@ def test_whatever_comes_is_playable_and_bounded_and_can_be_released(course, limi
     assert schedule.next_time() is None
 
 
+@patiently
 @given(any_course(), st.integers(1, 12))
 def test_a_clear_after_everything_leaves_silence(course, limit):
     schedule = Schedule(TOLERANCE, limit)
@@ -136,6 +140,7 @@ def course_of_notes(draw):
     return steps
 
 
+@patiently
 @given(course_of_notes())
 def test_whole_notes_end_by_themselves_whatever_is_withdrawn_or_late(course):
     schedule = Schedule(TOLERANCE)
@@ -161,6 +166,7 @@ def melody(draw):
     return pairs
 
 
+@patiently
 @given(melody(), st.integers(1, 40))
 def test_what_comes_in_time_is_played_as_it_stands(pairs, step):
     events = [event for pair in pairs for event in pair]
@@ -175,6 +181,7 @@ def test_what_comes_in_time_is_played_as_it_stands(pairs, step):
     assert schedule.dropped == schedule.late == 0
 
 
+@patiently
 @given(melody(), st.lists(st.integers(0, 400), min_size=1, max_size=4))
 def test_what_comes_late_is_dropped_in_pairs(pairs, arrivals):
     """A stream in messages, each of which may come long after its time."""
@@ -191,6 +198,7 @@ def test_what_comes_late_is_dropped_in_pairs(pairs, arrivals):
     assert len(pairs) - len(kept) == schedule.dropped
 
 
+@patiently
 @given(melody(), st.integers(0, 400))
 def test_a_clear_withdraws_from_its_time_on_and_releases_then(pairs, time):
     events = [event for pair in pairs for event in pair]

@@ -1,0 +1,202 @@
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from improv_ros.event_text import TimedEvent, control_change, note_off, note_on
+from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.outputs.midi_file import MidiFileOutput
+from improv_ros.playing.outputs.wav import WavOutput
+
+MILLISECOND = 1_000_000
+
+ENDLESS_PLAYER = """
+import sys, time
+from improv_ros.event_text import note_off, note_on
+from improv_ros.playing.outputs.midi_file import MidiFileOutput
+from improv_ros.playing.outputs.wav import WavOutput
+from improv_ros.playing.player import Player
+
+player = Player([MidiFileOutput(sys.argv[1]), WavOutput(sys.argv[2])])
+player.start()
+start = time.monotonic_ns() + 100_000_000
+for step in range(1000):
+    on = start + step * 100_000_000
+    player.submit([note_on(on, 60 + step % 12, 90), note_off(on + 80_000_000, 60 + step % 12)])
+print('playing', flush=True)
+time.sleep(100)
+"""
+
+
+def play_to(output, events):
+    output.open()
+    for event in events:
+        output.send(event)
+    output.close()
+
+
+def ticks_of(path):
+    """(tick, message) of a file's only track, without its end."""
+    midi = mido.MidiFile(path)
+    (track,) = midi.tracks
+    tick = 0
+    messages = []
+    for message in track:
+        tick += message.time
+        messages.append((tick, message.copy(time=0)))
+    assert messages[-1][1].type == 'end_of_track'
+    return midi.ticks_per_beat, messages[:-1]
+
+
+def test_files_can_be_read_after_the_process_that_plays_is_killed(tmp_path):
+    midi_path, wav_path = tmp_path / 'take.mid', tmp_path / 'take.wav'
+    process = subprocess.Popen(
+        [sys.executable, '-c', ENDLESS_PLAYER, midi_path, wav_path],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b'playing\n'
+    time.sleep(2.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+    resolution, messages = ticks_of(midi_path)
+    seconds_per_tick = 0.5 / resolution
+    played = [(tick * seconds_per_tick, m) for tick, m in messages if m.type == 'note_on']
+    beginnings = [(second, m.note) for second, m in played if m.velocity > 0]
+    assert 10 <= len(beginnings) <= 40
+    for step, (second, pitch) in enumerate(beginnings):
+        assert pitch == 60 + step % 12
+        assert abs(second - step * 0.1) < 0.1
+
+    samples, rate = soundfile.read(wav_path)
+    assert len(samples) / rate > 1.0
+    assert os.path.getsize(wav_path) == 44 + 4 * len(samples)
+    assert 0.01 < np.abs(samples).max() < 1.0
+    # It is audible from beginning to end, not only once.
+    quarters = np.array_split(samples, 4)
+    assert all(np.abs(quarter).max() > 0.01 for quarter in quarters)
+
+
+def test_a_midi_file_holds_every_kind_of_message_to_the_millisecond(tmp_path):
+    path = tmp_path / 'take.mid'
+    start = 5_000 * MILLISECOND
+    events = [
+        TimedEvent(start, 'pc', (0, 12)),
+        note_on(start + 100 * MILLISECOND, 60, 64),
+        TimedEvent(start + 150 * MILLISECOND, 'pw', (0, -100)),
+        control_change(start + 200 * MILLISECOND, 64, 127, 3),
+        TimedEvent(start + 300 * MILLISECOND, 'sx', (bytes(range(100)) + bytes(100),)),
+        TimedEvent(start + 310 * MILLISECOND, 'sy', (b'\xf8',)),
+        note_off(start + 40_000 * MILLISECOND, 60),
+    ]
+    play_to(MidiFileOutput(path), events)
+    resolution, messages = ticks_of(path)
+    assert resolution == 500
+    assert messages == [
+        (0, mido.Message('program_change', program=12)),
+        (100, mido.Message('note_on', note=60, velocity=64)),
+        (150, mido.Message('pitchwheel', pitch=-100)),
+        (200, mido.Message('control_change', channel=3, control=64, value=127)),
+        (300, mido.Message('sysex', data=bytes(range(100)) + bytes(100))),
+        (40_000, mido.Message('note_on', note=60, velocity=0)),
+    ]
+
+
+def test_ticks_do_not_drift(tmp_path):
+    path = tmp_path / 'take.mid'
+    step = 1_400_001  # nanoseconds: rounding each delta would lose 40 % of the time
+    play_to(MidiFileOutput(path), [note_on(i * step, 60, 1) for i in range(1000)])
+    _, messages = ticks_of(path)
+    assert messages[-1][0] == round(999 * step / MILLISECOND)
+
+
+def test_a_midi_file_is_readable_from_the_moment_it_is_opened(tmp_path):
+    output = MidiFileOutput(tmp_path / 'take.mid')
+    output.open()
+    assert ticks_of(output.path)[1] == []
+    output.close()
+    assert list(tmp_path.iterdir()) == [output.path]
+
+
+def test_a_midi_file_opened_again_goes_on(tmp_path):
+    output = MidiFileOutput(tmp_path / 'take.mid')
+    play_to(output, [note_on(0, 60, 64)])
+    play_to(output, [note_off(700 * MILLISECOND, 60)])
+    assert [tick for tick, _ in ticks_of(output.path)[1]] == [0, 700]
+
+
+@pytest.mark.parametrize('output_type', [MidiFileOutput, WavOutput])
+def test_a_file_that_cannot_be_written_is_named(output_type, tmp_path):
+    path = tmp_path / 'no such folder' / 'take'
+    output = output_type(path)
+    with pytest.raises(PlayingError, match=r'no such folder/take cannot be written: No such'):
+        output.open()
+    output.close()
+
+
+def test_what_goes_wrong_while_writing_is_a_problem_of_the_output(tmp_path):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    output = MidiFileOutput(folder / 'take.mid')
+    output.open()
+    output.path.unlink()
+    folder.rmdir()
+    output.send(note_on(0, 60, 64))
+    output.close()
+    assert 'take.mid cannot be written' in output.problem
+
+
+def level(samples, rate, begin, end):
+    return float(np.sqrt(np.mean(samples[round(begin * rate) : round(end * rate)] ** 2)))
+
+
+def test_a_wav_file_sounds_when_the_notes_do(tmp_path):
+    start = time.monotonic_ns() - 3_000 * MILLISECOND
+    events = [
+        note_on(start, 60, 100),
+        note_off(start + 500 * MILLISECOND, 60),
+        note_on(start + 2_500 * MILLISECOND, 72, 100),
+        note_off(start + 2_900 * MILLISECOND, 72),
+    ]
+    output = WavOutput(tmp_path / 'take.wav')
+    play_to(output, events)
+    samples, rate = soundfile.read(output.path)
+    assert rate == 44100
+    assert samples.shape[1] == 2
+    assert 4.5 < len(samples) / rate < 6.0
+    assert level(samples, rate, 0.0, 0.4) > 0.01
+    assert level(samples, rate, 2.5, 2.9) > 0.01
+    assert level(samples, rate, 2.0, 2.45) < 0.1 * level(samples, rate, 2.55, 2.9)
+
+
+def test_a_wav_file_without_a_note_is_empty_and_valid(tmp_path):
+    output = WavOutput(Path(tmp_path) / 'take.wav')
+    play_to(output, [])
+    samples, _ = soundfile.read(output.path)
+    assert len(samples) == 0
+
+
+def test_a_wav_file_opened_again_goes_on_in_time(tmp_path):
+    start = time.monotonic_ns() - 9_000 * MILLISECOND
+    output = WavOutput(tmp_path / 'take.wav')
+    play_to(output, [note_on(start, 60, 100)])
+    first = soundfile.info(output.path).duration
+    later = start + 14_000 * MILLISECOND
+    play_to(output, [note_on(later, 72, 100)])
+    samples, rate = soundfile.read(output.path)
+    assert len(samples) / rate > first
+    assert level(samples, rate, 14.0, 14.5) > 0.01
+    assert level(samples, rate, 13.5, 13.95) < 0.001
+
+
+def test_a_wav_file_needs_a_soundfont(tmp_path):
+    with pytest.raises(PlayingError, match=r'no soundfont .*missing\.sf2'):
+        WavOutput(tmp_path / 'take.wav', soundfont=str(tmp_path / 'missing.sf2')).open()

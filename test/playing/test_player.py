@@ -1,0 +1,229 @@
+from threading import Event
+import time
+
+import pytest
+
+from improv_ros.event_text import (
+    TimedEvent,
+    clear,
+    control_change,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.playing import player as player_module
+from improv_ros.playing.player import Player
+
+MILLISECOND = 1_000_000
+PATIENCE = 5.0  # seconds
+
+
+class Recorder:
+    """An output which keeps what is sent; it fails as often as it is told to."""
+
+    def __init__(self, name='recorder', failures_to_open=0):
+        self.name = name
+        self.sent = []
+        self.opened = 0
+        self.closed = 0
+        self.broken = False
+        self.problem = ''
+        self._failures_to_open = failures_to_open
+
+    def open(self):
+        self.opened += 1
+        self.problem = ''
+        self.broken = False
+        if self.opened <= self._failures_to_open:
+            raise OSError('not plugged in')
+
+    def send(self, event):
+        if self.broken:
+            raise OSError('cable pulled')
+        self.sent.append(event)
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(player_module, 'WATCH_PERIOD', 0.05)
+    monkeypatch.setattr(player_module, 'FIRST_PAUSE', 0.2)
+
+
+def values(events):
+    return [(event.kind, event.values) for event in events]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def soon():
+    return time.monotonic_ns() + 50 * MILLISECOND
+
+
+def test_events_are_sent_at_their_times_to_every_output():
+    outputs = [Recorder('one'), Recorder('two')]
+    played = []
+    start = soon()
+    events = [
+        note_on(start, 60, 64),
+        note_off(start + 20 * MILLISECOND, 60),
+        note_on(start + 30 * MILLISECOND, 62, 64),
+        note_off(start + 60 * MILLISECOND, 62),
+    ]
+    with Player(outputs, on_played=played.append) as player:
+        player.submit(events[2:])
+        player.submit(events[:2])
+        wait_until(lambda: len(played) == 4)
+        lateness = player.lateness()
+    assert outputs[0].sent == outputs[1].sent == played
+    assert values(played[:4]) == values(events)
+    assert all(
+        0 <= sent.time - event.time < 100 * MILLISECOND
+        for sent, event in zip(played, events, strict=False)
+    )
+    assert lateness.count == 2
+    assert 0 <= lateness.p50 <= lateness.p99 <= lateness.max < 100 * MILLISECOND
+
+
+def test_before_the_first_note_the_lateness_is_zero():
+    player = Player([])
+    assert (player.lateness().count, player.lateness().max) == (0, 0)
+
+
+def test_a_sooner_event_is_not_kept_waiting_for_a_later_one():
+    output = Recorder()
+    with Player([output]) as player:
+        player.submit([note_on(time.monotonic_ns() + 3600 * 10**9, 60, 64)])
+        player.submit([note_on(soon(), 62, 64)])
+        wait_until(lambda: output.sent)
+        assert player.pending == 1
+    assert output.sent[0].values == (62, 64, 0)
+
+
+def test_stop_releases_notes_and_pedals_on_every_channel_in_use_and_closes():
+    output = Recorder()
+    played = []
+    player = Player([output], on_played=played.append)
+    player.start()
+    now = time.monotonic_ns()
+    player.submit(
+        [
+            note_on(now, 60, 64),
+            note_on(now, 64, 64, channel=2),
+            control_change(now, 64, 127),
+            note_off(now + 3600 * 10**9, 60),
+        ]
+    )
+    wait_until(lambda: len(output.sent) == 3)
+    player.stop()
+    assert values(output.sent[3:]) == values(
+        [
+            *(note_off(0, 60), note_off(0, 64, 2), control_change(0, 64, 0)),
+            *(control_change(0, 123, 0), control_change(0, 123, 0, 2)),
+        ]
+    )
+    assert played == output.sent
+    assert output.closed == 1
+    player.stop()
+
+
+def test_a_clear_silences_at_once_and_the_player_plays_on():
+    output = Recorder()
+    with Player([output]) as player:
+        now = time.monotonic_ns()
+        player.submit([note_on(now, 60, 64), note_off(now + 3600 * 10**9, 60)])
+        wait_until(lambda: output.sent)
+        player.submit([clear(time.monotonic_ns())])
+        wait_until(lambda: len(output.sent) == 2)
+        assert player.pending == 0
+        player.submit([note_on(time.monotonic_ns(), 62, 64)])
+        wait_until(lambda: len(output.sent) == 3)
+    assert values(output.sent[:3]) == values(
+        [note_on(0, 60, 64), note_off(0, 60), note_on(0, 62, 64)]
+    )
+
+
+def test_panic_silences_every_channel():
+    output = Recorder()
+    with Player([output]) as player:
+        player.submit([note_on(time.monotonic_ns(), 60, 64)])
+        wait_until(lambda: output.sent)
+        player.panic()
+        wait_until(lambda: len(output.sent) == 2 + 3 * 16)
+    silenced = {event.values for event in output.sent[2:]}
+    assert {(channel, 120, 0) for channel in range(16)} <= silenced
+    assert {(channel, 123, 0) for channel in range(16)} <= silenced
+
+
+def test_what_is_too_late_is_counted_and_not_played():
+    output = Recorder()
+    with Player([output], late_tolerance=100 * MILLISECOND) as player:
+        long_ago = time.monotonic_ns() - 10**9
+        player.submit([note_on(long_ago, 60, 64), note_off(long_ago + 1, 60)])
+        wait_until(lambda: player.dropped == 1)
+    assert output.sent == []
+
+
+def test_an_output_that_breaks_does_not_stop_the_others_and_is_opened_again():
+    broken, sound = Recorder('broken'), Recorder('sound')
+    with Player([broken, sound]) as player:
+        broken.broken = True
+        player.submit([note_on(time.monotonic_ns(), 60, 64)])
+        wait_until(lambda: sound.sent)
+        assert player.problems == {'broken': 'cable pulled'}
+        wait_until(lambda: not player.problems)
+        player.submit([note_off(time.monotonic_ns(), 60)])
+        wait_until(lambda: len(sound.sent) == 2)
+    # On its return it is told to silence what it may have been left with.
+    assert values(broken.sent[:2]) == values([control_change(0, 123, 0), note_off(0, 60)])
+    assert broken.opened == 2
+
+
+def test_a_problem_that_no_send_raises_is_noticed():
+    output = Recorder()
+    with Player([output]) as player:
+        output.problem = 'disk full'
+        wait_until(lambda: player.problems == {'recorder': 'disk full'})
+        wait_until(lambda: output.opened == 2)
+
+
+def test_an_output_that_cannot_be_opened_is_tried_again_with_growing_pauses():
+    output = Recorder(failures_to_open=2)
+    with Player([output]) as player:
+        assert player.problems == {'recorder': 'not plugged in'}
+        started = time.monotonic()
+        wait_until(lambda: not player.problems)
+        assert time.monotonic() - started > 2.5 * player_module.FIRST_PAUSE
+    assert output.opened == 3
+
+
+def test_a_listener_that_raises_leaves_no_note_hanging(caplog):
+    output = Recorder()
+
+    def fail(event: TimedEvent) -> None:
+        raise RuntimeError('no longer here')
+
+    with Player([output], on_played=fail) as player:
+        player.submit([note_on(time.monotonic_ns(), 60, 64)])
+        wait_until(lambda: output.sent)
+    assert values(output.sent[1:2]) == values([note_off(0, 60)])
+    assert 'no longer here' in caplog.text
+
+
+def test_a_slow_listener_of_one_chord_does_not_spread_it():
+    output = Recorder()
+    release = Event()
+    now = soon()
+    with Player([output], on_played=lambda _: release.wait(0.2)) as player:
+        player.submit([note_on(now, pitch, 64) for pitch in (60, 64, 67)])
+        wait_until(lambda: len(output.sent) >= 3)
+        release.set()
+    chord = [event.time for event in output.sent if is_note_on(event)]
+    assert max(chord) - min(chord) < 100 * MILLISECOND
