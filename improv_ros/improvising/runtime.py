@@ -1,0 +1,212 @@
+"""Running a trained network one event at a time, by LiteRT or by TensorFlow.
+
+A runtime is four functions of the network's state. The state goes in and comes out and is
+never changed in place, so whoever holds an older one can go back to it.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .vocabulary import KEYS, VERSION, Step
+
+MODELS = Path(__file__).resolve().parent.parent / 'models'
+DEFAULT_MODEL = MODELS / 'improviser.tflite'
+RUNTIMES = ('auto', 'litert', 'tensorflow')
+_LITERT_MODULES = ('ai_edge_litert.interpreter', 'tflite_runtime.interpreter')
+
+
+class ModelError(ValueError):
+    """A model file that cannot be played; the message says which file, why and what helps."""
+
+
+class Memory(NamedTuple):
+    """A network's state after some events, for one performance.
+
+    h, c: float32 (1, layers, units), the LSTM's; keys: float32 (1, 89), 1 where a key or,
+    last, the pedal is down.
+    """
+
+    h: np.ndarray
+    c: np.ndarray
+    keys: np.ndarray
+
+
+class Runtime(Protocol):
+    """A network that can be run. Logits are float32 vectors, one number a choice."""
+
+    def start(self) -> Memory:
+        """Return the memory before the first event."""
+
+    def advance(self, memory: Memory, step: Step) -> Memory:
+        """Return the memory after one more event."""
+
+    def time_logits(self, memory: Memory) -> np.ndarray:
+        """Return how likely each time bin is for the next event."""
+
+    def what_logits(self, memory: Memory, time: int) -> np.ndarray:
+        """Return how likely each event is in that time bin."""
+
+    def velocity_logits(self, memory: Memory, time: int, what: int) -> np.ndarray:
+        """Return how likely each velocity, from 1, is for that pressed key."""
+
+
+class NetworkRuntime:
+    """A runtime made of the network's four functions, whoever compiled them.
+
+    functions: `advance`, `time`, `what`, `velocity`, each taking named arrays and returning
+    named arrays, as `signatures` says.
+    """
+
+    def __init__(self, functions: dict[str, Callable[..., Any]], depth: int, units: int) -> None:
+        self._functions = functions
+        state = np.zeros((1, depth, units), np.float32)
+        self._start = Memory(state, state, np.zeros((1, KEYS + 1), np.float32))
+
+    def start(self) -> Memory:
+        return self._start
+
+    def advance(self, memory: Memory, step: Step) -> Memory:
+        after = self._functions['advance'](
+            event=np.array([step], np.int32), h=memory.h, c=memory.c, keys=memory.keys
+        )
+        return Memory(*(np.asarray(after[name]) for name in Memory._fields))
+
+    def time_logits(self, memory: Memory) -> np.ndarray:
+        return self._logits('time', h=memory.h)
+
+    def what_logits(self, memory: Memory, time: int) -> np.ndarray:
+        return self._logits('what', h=memory.h, keys=memory.keys, time=_index(time))
+
+    def velocity_logits(self, memory: Memory, time: int, what: int) -> np.ndarray:
+        return self._logits('velocity', h=memory.h, time=_index(time), what=_index(what))
+
+    def _logits(self, name: str, **inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(self._functions[name](**inputs)['logits'])[0]
+
+
+def _index(number: int) -> np.ndarray:
+    return np.array([number], np.int32)
+
+
+def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
+    """Return the network in a `.tflite` or `.keras` file, ready to run.
+
+    path: '' is the network that comes with the package. Either file of a pair will do: with
+    runtime 'litert' the `.tflite` is run, with 'tensorflow' the `.keras` beside it; 'auto' is
+    LiteRT where it is installed and the file is there, else TensorFlow.
+
+    Raises ModelError for a file that is missing, damaged or of another vocabulary, and for a
+    runtime that is not installed.
+    """
+    if runtime not in RUNTIMES:
+        raise ModelError(f'runtime {runtime!r} is none of {", ".join(RUNTIMES)}')
+    path = Path(path) if str(path) else DEFAULT_MODEL
+    if path.suffix not in ('.tflite', '.keras'):
+        raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
+    litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
+    if runtime == 'auto':
+        runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
+    chosen = litert if runtime == 'litert' else keras
+    if not chosen.is_file():
+        raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
+    about = _about(chosen)
+    try:
+        return _LOADERS[runtime](chosen, about)
+    except ModelError:
+        raise
+    except Exception as error:
+        # Both libraries raise whatever their parsers stumble on.
+        raise ModelError(f'the model file {chosen} is damaged or no model: {error}') from error
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """Return what the JSON beside a model says, after checking that we speak its vocabulary."""
+    beside = path.with_suffix('.json')
+    try:
+        about = json.loads(beside.read_text(encoding='utf-8'))
+        vocabulary, _, _ = about['vocabulary'], about['units'], about['depth']
+    except FileNotFoundError:
+        raise ModelError(f'{path} needs its description {beside.name} beside it') from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'the description {beside} is damaged: {error!r}') from None
+    if vocabulary != VERSION:
+        raise ModelError(
+            f'{path} speaks the vocabulary {vocabulary!r} and this version of improv_ros '
+            f'{VERSION!r}: take a model made for it, or train one with `improv train`'
+        )
+    return about
+
+
+def _litert_module() -> str:
+    """Return the module that has the LiteRT interpreter, or '' where none is installed."""
+    for name in _LITERT_MODULES:
+        if find_spec(name.partition('.')[0]):
+            return name
+    return ''
+
+
+def _load_litert(path: Path, about: dict[str, Any]) -> Runtime:
+    module = _litert_module()
+    if not module:
+        raise ModelError('LiteRT is not installed: pip install ai-edge-litert')
+    interpreter = import_module(module).Interpreter(model_path=str(path), num_threads=1)
+    functions = {name: interpreter.get_signature_runner(name) for name in _FUNCTIONS}
+    return NetworkRuntime(functions, about['depth'], about['units'])
+
+
+def _load_tensorflow(path: Path, about: dict[str, Any]) -> Runtime:
+    if not find_spec('tensorflow'):
+        raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices('GPU'):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    import keras
+
+    from . import network  # noqa: F401 (registers the network's class with Keras)
+
+    loaded = keras.models.load_model(path, compile=False, safe_mode=True)
+    return NetworkRuntime(signatures(loaded), about['depth'], about['units'])
+
+
+_LOADERS = {'litert': _load_litert, 'tensorflow': _load_tensorflow}
+_FUNCTIONS = ('advance', 'time', 'what', 'velocity')
+
+
+def signatures(network: Any) -> dict[str, Callable[..., Any]]:
+    """Return an `EventNetwork`'s four functions on one performance, for TensorFlow.
+
+    These are what both runtimes run: TensorFlow as they are, LiteRT as exported from here.
+    """
+    import tensorflow as tf
+
+    from .network import State
+
+    state = tf.TensorSpec((1, network.depth, network.units), tf.float32)
+    keys = tf.TensorSpec((1, KEYS + 1), tf.float32)
+    index = tf.TensorSpec((1,), tf.int32)
+    event = tf.TensorSpec((1, 3), tf.int32)
+
+    @tf.function(input_signature=[event, state, state, keys])
+    def advance(event: Any, h: Any, c: Any, keys: Any) -> dict[str, Any]:
+        return network.advance(event, State(h, c, keys))._asdict()
+
+    @tf.function(input_signature=[state])
+    def time(h: Any) -> dict[str, Any]:
+        return {'logits': network.time_logits(h[:, -1])}
+
+    @tf.function(input_signature=[state, keys, index])
+    def what(h: Any, keys: Any, time: Any) -> dict[str, Any]:
+        return {'logits': network.what_logits(h[:, -1], keys, time)}
+
+    @tf.function(input_signature=[state, index, index])
+    def velocity(h: Any, time: Any, what: Any) -> dict[str, Any]:
+        return {'logits': network.velocity_logits(h[:, -1], time, what)}
+
+    return {'advance': advance, 'time': time, 'what': what, 'velocity': velocity}

@@ -1,0 +1,35 @@
+"""Drawing one choice from a network's logits."""
+
+import numpy as np
+
+RULED_OUT = -1e8
+"""A logit below this is of something that cannot happen."""
+
+
+def choose(
+    logits: np.ndarray,
+    random: np.random.Generator,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    allowed: np.ndarray | None = None,
+) -> int | None:
+    """Return the index of one choice drawn at random, or None if none is possible.
+
+    temperature: below 1 keeps to what is likely, above 1 dares more. top_p: draws only from
+    the likeliest choices that together have this probability (nucleus sampling, Holtzman et
+    al. 2020). allowed: bool like logits, False for what must not be drawn.
+    """
+    possible = logits > RULED_OUT
+    if allowed is not None:
+        possible &= allowed
+    if not possible.any():
+        return None
+    scaled = np.where(possible, logits / temperature, -np.inf).astype(np.float64)
+    odds = np.exp(scaled - scaled.max())
+    odds /= odds.sum()
+    if top_p < 1:
+        order = np.argsort(-odds)
+        before = np.cumsum(odds[order]) - odds[order]
+        odds[order[before >= top_p]] = 0
+        odds /= odds.sum()
+    return int(random.choice(len(odds), p=odds))

@@ -1,0 +1,345 @@
+"""Folders of MIDI files as arrays: read once, kept on disk, split by piece, varied when used.
+
+A performance is a uint16 array (moves, 3): milliseconds since the move before it, what moves
+(as in the vocabulary) and the MIDI velocity of a pressed key, else 0. Quantisation and
+augmentation happen when it is used, so one cache serves every training run.
+"""
+
+from collections.abc import Iterator, Sequence
+import csv
+from dataclasses import dataclass, field
+import hashlib
+from itertools import count, islice
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+import zlib
+
+import numpy as np
+
+from improv_ros.event_text import EventTextError, midi_to_text, read_midi, to_timed
+from improv_ros.improvising.vocabulary import (
+    FIRST_STEP,
+    KEYS,
+    PEDAL_DOWN,
+    PRESS,
+    RELEASE,
+    TICK,
+    VERSION,
+    Keyboard,
+    time_bins,
+)
+
+MILLISECOND = 1_000_000
+TICK_MS = TICK // MILLISECOND
+FEWEST_NOTES = 20
+DEVELOPMENT_SHARE = 20  # one group of pieces in so many is for development
+_CACHE_FORMAT = 1
+
+
+class DatasetError(ValueError):
+    """A folder that holds nothing to train on; the message says which and why."""
+
+
+@dataclass
+class Dataset:
+    """Performances and where they came from.
+
+    `moves` holds all performances end to end; performance i is `moves[ends[i-1]:ends[i]]`.
+    """
+
+    folders: list[str]
+    names: list[str]
+    groups: list[str]
+    ends: np.ndarray
+    moves: np.ndarray
+    checksum: str
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def performance(self, number: int) -> np.ndarray:
+        """Return one performance, uint16 (moves, 3)."""
+        start = int(self.ends[number - 1]) if number else 0
+        return self.moves[start : int(self.ends[number])]
+
+    @property
+    def notes(self) -> int:
+        """How many notes are played in all."""
+        return int(np.count_nonzero(self.moves[:, 1] < RELEASE))
+
+    @property
+    def hours(self) -> float:
+        """How long all performances take."""
+        return float(self.moves[:, 0].sum(dtype=np.int64)) / 3_600_000
+
+    def split(self) -> tuple[list[int], list[int]]:
+        """Return the numbers of the performances to train on and of those to develop on.
+
+        All performances of one work fall on the same side, the same one every time.
+        """
+        development = [
+            number
+            for number, group in enumerate(self.groups)
+            if zlib.crc32(group.encode()) % DEVELOPMENT_SHARE == 0
+        ]
+        chosen = set(development)
+        return [number for number in range(len(self)) if number not in chosen], development
+
+    def report(self) -> str:
+        """Return in words what was read and what was left out and why."""
+        lines = [
+            f'{len(self)} performances, {self.hours:.1f} h, {self.notes:,} notes '
+            f'from {", ".join(self.folders)} (sha256 {self.checksum[:16]})'
+        ]
+        lines += [f'skipped {name}: {reason}' for name, reason in sorted(self.skipped.items())]
+        return '\n'.join(lines)
+
+
+def load_dataset(folders: Sequence[str | Path], cache: Path, progress: bool = True) -> Dataset:
+    """Read every MIDI file under the folders, or what an earlier call kept under `cache`.
+
+    The checksum covers names and bytes of all files; a changed folder is read anew.
+
+    Raises DatasetError if a folder is missing or no file in it can be used.
+    """
+    files = [(Path(folder), path) for folder in folders for path in midi_files(Path(folder))]
+    checksum = _checksum(files)
+    stem = cache / f'performances-{checksum[:16]}'
+    names = [str(folder) for folder in folders]
+    kept = _read_cache(stem, names, checksum)
+    if kept is not None:
+        return kept
+    dataset = _read_all(files, names, checksum, progress)
+    _write_cache(stem, dataset)
+    return dataset
+
+
+def midi_files(folder: Path) -> list[Path]:
+    """Return the MIDI files under a folder, in order of name."""
+    if not folder.is_dir():
+        raise DatasetError(f'there is no folder {folder}')
+    found = sorted(
+        path
+        for path in folder.rglob('*')
+        if path.suffix.lower() in ('.mid', '.midi') and path.is_file()
+    )
+    if not found:
+        raise DatasetError(f'the folder {folder} holds no .mid or .midi file')
+    return found
+
+
+def read_performance(path: Path) -> np.ndarray:
+    """Return the performance in a MIDI file, all its tracks together, uint16 (moves, 3).
+
+    Raises ValueError with the reason if it cannot be read or holds no piano performance.
+    """
+    events = to_timed(midi_to_text(read_midi(path)))
+    keyboard = Keyboard()
+    before = 0
+    moves = []
+    for event in sorted(events, key=lambda event: event.time):
+        for what, velocity in keyboard.take(event):
+            now = (event.time + MILLISECOND // 2) // MILLISECOND
+            moves.append((min(now - before, 65535), what, velocity))
+            before = now
+    notes = sum(what < RELEASE for _, what, _ in moves)
+    if notes < FEWEST_NOTES:
+        raise ValueError(f'only {notes} notes of a piano, fewer than {FEWEST_NOTES}')
+    moves[0] = (0, *moves[0][1:])
+    return np.array(moves, dtype=np.uint16)
+
+
+def quantise(
+    performance: np.ndarray, stretch: float = 1.0, transpose: int = 0, loudness: float = 1.0
+) -> np.ndarray:
+    """Return a performance as the vocabulary's steps, int16 (moves, 3), after varying it.
+
+    stretch: factor on all times; transpose: semitones, which must stay on the piano (see
+    `room_to_transpose`); loudness: factor on all velocities.
+    """
+    times = np.cumsum(performance[:, 0], dtype=np.int64)
+    ticks = np.round(times * (stretch / TICK_MS)).astype(np.int64)
+    what = performance[:, 1].astype(np.int64)
+    velocity = performance[:, 2].astype(np.int64)
+    loud = np.clip(np.round(velocity * loudness), 1, 127).astype(np.int64) // 4 + 1
+    steps = np.empty(performance.shape, np.int16)
+    steps[:, 0] = time_bins(np.diff(ticks, prepend=ticks[:1]))
+    steps[:, 1] = np.where(what < PEDAL_DOWN, what + transpose, what)
+    steps[:, 2] = np.where(velocity > 0, loud, 0)
+    return steps
+
+
+def room_to_transpose(performance: np.ndarray, down: int = 6, up: int = 5) -> tuple[int, int]:
+    """Return the lowest and highest transposition that keeps all keys on the piano."""
+    keys = performance[performance[:, 1] < RELEASE, 1].astype(int) - PRESS
+    if not len(keys):
+        return 0, 0
+    return max(-down, -int(keys.min())), min(up, KEYS - 1 - int(keys.max()))
+
+
+def vary(performance: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return the steps of a performance in another key, tempo and loudness, drawn at random."""
+    low, high = room_to_transpose(performance)
+    return quantise(
+        performance,
+        stretch=random.uniform(0.9, 1.1),
+        transpose=int(random.integers(low, high + 1)),
+        loudness=random.uniform(0.85, 1.15),
+    )
+
+
+def _checksum(files: Sequence[tuple[Path, Path]]) -> str:
+    digest = hashlib.sha256()
+    for folder, path in files:
+        digest.update(f'{path.relative_to(folder).as_posix()}\n'.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _read_all(
+    files: Sequence[tuple[Path, Path]], folders: list[str], checksum: str, progress: bool
+) -> Dataset:
+    from tqdm import tqdm
+
+    works = {folder: _works(folder) for folder in {folder for folder, _ in files}}
+    performances, names, groups, skipped = [], [], [], {}
+    for folder, path in tqdm(files, desc='reading MIDI', unit='file', disable=not progress):
+        name = path.relative_to(folder).as_posix()
+        try:
+            performances.append(read_performance(path))
+        except (EventTextError, OSError, ValueError) as error:
+            skipped[str(path)] = str(error)
+            continue
+        names.append(name)
+        groups.append(works[folder].get(name, name))
+    if not performances:
+        reason = next(iter(skipped.values()))
+        raise DatasetError(
+            f'none of the {len(files)} MIDI files in {", ".join(folders)} can be used; '
+            f'the first: {reason}'
+        )
+    ends = np.cumsum([len(performance) for performance in performances])
+    return Dataset(folders, names, groups, ends, np.concatenate(performances), checksum, skipped)
+
+
+def _works(folder: Path) -> dict[str, str]:
+    """Return which work each file holds, by the folder's index.csv where there is one."""
+    index = folder / 'index.csv'
+    if not index.is_file():
+        return {}
+    with index.open(newline='', encoding='utf-8') as rows:
+        return {
+            row['file']: f'{row.get("composer", "")}: {row.get("work") or row.get("title")}'
+            for row in csv.DictReader(rows)
+            if 'file' in row
+        }
+
+
+def _read_cache(stem: Path, folders: list[str], checksum: str) -> Dataset | None:
+    try:
+        about = json.loads(stem.with_suffix('.json').read_text(encoding='utf-8'))
+        moves = np.load(stem.with_suffix('.npy'), mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    if (about['format'], about['vocabulary'], about['checksum']) != (
+        _CACHE_FORMAT,
+        VERSION,
+        checksum,
+    ) or moves.shape != (about['ends'][-1], 3):
+        return None
+    return Dataset(
+        folders,
+        about['names'],
+        about['groups'],
+        np.array(about['ends']),
+        moves,
+        checksum,
+        about['skipped'],
+    )
+
+
+def _write_cache(stem: Path, dataset: Dataset) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        'format': _CACHE_FORMAT,
+        'vocabulary': VERSION,
+        'checksum': dataset.checksum,
+        'names': dataset.names,
+        'groups': dataset.groups,
+        'ends': dataset.ends.tolist(),
+        'skipped': dataset.skipped,
+    }
+    unfinished = stem.with_name(stem.name + '.part.npy')
+    np.save(unfinished, dataset.moves, allow_pickle=False)
+    os.replace(unfinished, stem.with_suffix('.npy'))
+    stem.with_suffix('.json').write_text(json.dumps(about), encoding='utf-8')
+
+
+class Windows:
+    """An endless supply of training batches: parallel streams of whole performances.
+
+    Each of `streams` rows plays performance after performance, `steps` at a time; a row's
+    next window goes on where its last ended. Order and variation follow from the seed alone,
+    so a run that stopped can go on at the same batch.
+    """
+
+    def __init__(
+        self, dataset: Dataset, numbers: Sequence[int], streams: int, steps: int, seed: int
+    ) -> None:
+        self.dataset, self.numbers = dataset, list(numbers)
+        self.streams, self.steps, self.seed = streams, steps, seed
+
+    def __len__(self) -> int:
+        """Return about how many batches it takes to play every performance once."""
+        events = sum(len(self.dataset.performance(number)) for number in self.numbers)
+        return max(1, round(events / (self.streams * self.steps)))
+
+    def batches(self, start: int = 0) -> Iterator['Batch']:
+        """Yield batches without end, beginning at batch number `start`."""
+        return islice(batches(self._pieces(), self.streams, self.steps), start, None)
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        for epoch in count():
+            random = np.random.default_rng((self.seed, epoch))
+            for number in random.permutation(self.numbers):
+                yield vary(self.dataset.performance(int(number)), random)
+
+
+class Batch(NamedTuple):
+    """One window of every stream.
+
+    events: int32 (streams, steps + 1, 3), the first of each row given, the others to be
+    guessed; fresh: float32 (streams,), 1 where a new performance begins; real: float32
+    (streams, steps), 0 where the row is filled up past a performance's end.
+    """
+
+    events: np.ndarray
+    fresh: np.ndarray
+    real: np.ndarray
+
+
+def batches(pieces: Iterator[np.ndarray], streams: int, steps: int) -> Iterator[Batch]:
+    """Yield windows over pieces played in parallel until all are over."""
+    rest: list[np.ndarray | None] = [None] * streams
+    while True:
+        events = np.tile(np.array(FIRST_STEP, np.int32), (streams, steps + 1, 1))
+        fresh = np.zeros(streams, np.float32)
+        real = np.zeros((streams, steps), np.float32)
+        for row in range(streams):
+            current = rest[row]
+            if current is None:
+                fresh[row] = 1
+                piece = next(pieces, None)
+                if piece is None:
+                    continue
+                current = np.concatenate([np.array([FIRST_STEP], np.int16), piece])
+            window = current[: steps + 1]
+            events[row, : len(window)] = window
+            real[row, : len(window) - 1] = 1
+            rest[row] = current[steps:] if len(current) > steps + 1 else None
+        if not real.any():
+            return
+        yield Batch(events, fresh, real)

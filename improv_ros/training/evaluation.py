@@ -1,0 +1,92 @@
+"""How surprised a network is by real performances, in nats: the lower, the better it knows them.
+
+Figures are nats per note (all events' nats over the notes played) and nats per event, so that
+networks with other vocabularies can be set beside each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from improv_ros.improvising.vocabulary import RELEASE, TIMES, VELOCITIES, WHATS
+
+from .dataset import Dataset, batches, quantise
+
+STEPS = 256
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """Nats over some performances, in all, and how many events and notes they hold."""
+
+    time: float
+    what: float
+    velocity: float
+    events: int
+    notes: int
+
+    @property
+    def total(self) -> float:
+        return self.time + self.what + self.velocity
+
+    @property
+    def per_event(self) -> float:
+        return self.total / self.events
+
+    @property
+    def per_note(self) -> float:
+        return self.total / self.notes
+
+    def report(self, name: str) -> str:
+        """Return the figures as one row of a Markdown table."""
+        parts = ' | '.join(
+            f'{part / self.notes:.3f}' for part in (self.time, self.what, self.velocity)
+        )
+        return f'| {name} | {self.per_note:.3f} | {parts} | {self.per_event:.3f} |'
+
+
+HEADER = (
+    '| model | nats per note | of it: when | what | how loud | nats per event |\n'
+    '|---|---|---|---|---|---|'
+)
+
+
+def measure(network: Any, dataset: Dataset, numbers: Sequence[int], streams: int = 32) -> Surprise:
+    """Return how surprised a network is by performances of a data set, as they were played."""
+    from .streams import Streams
+
+    numbers = list(numbers)
+    model = Streams(network, min(streams, len(numbers)))
+    # Longest first: the streams then end at about the same time.
+    numbers.sort(key=lambda number: -len(dataset.performance(number)))
+    pieces = (quantise(dataset.performance(number)) for number in numbers)
+    nats, events, notes = np.zeros(3), 0, 0
+    for batch in batches(pieces, model.streams, STEPS):
+        surprise = np.asarray(model.predict_on_batch((batch.events, batch.fresh)))
+        nats += (surprise * batch.real[..., None]).sum(axis=(0, 1), dtype=np.float64)
+        events += int(batch.real.sum())
+        notes += int(((batch.events[:, 1:, 1] < RELEASE) * batch.real).sum())
+    return Surprise(*nats, events, notes)
+
+
+def unigram(dataset: Dataset, numbers: Sequence[int]) -> Surprise:
+    """Return the surprise of the best model without memory: how often each thing occurs.
+
+    It is counted on the very performances it is measured on, so no real unigram does better.
+    """
+    counts = [np.zeros(size) for size in (TIMES, WHATS, VELOCITIES + 1)]
+    for number in numbers:
+        steps = quantise(dataset.performance(number))
+        for factor, count in enumerate(counts):
+            count += np.bincount(steps[:, factor], minlength=len(count))
+    events, notes = int(counts[0].sum()), int(counts[1][:RELEASE].sum())
+    counts[2] = counts[2][1:]  # only pressed keys have a velocity to guess
+    return Surprise(*(_entropy(count) for count in counts), events, notes)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Return the nats it takes to tell all that was counted."""
+    seen = counts[counts > 0]
+    return float(-(seen * np.log(seen / seen.sum())).sum())
