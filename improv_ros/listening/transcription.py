@@ -1,0 +1,69 @@
+"""The streaming frame: samples of any number in, note events out."""
+
+import numpy as np
+import numpy.typing as npt
+
+from improv_ros.event_text import TimedEvent, note_off, note_on
+from improv_ros.listening.decoder import Decision, Decoder
+from improv_ros.listening.estimator import LOWEST_PITCH, Estimator
+
+_NANOSECONDS = 1_000_000_000
+
+
+class StreamingTranscriber:
+    """Feeds an estimator hop by hop and decodes what it believes.
+
+    The events depend on the samples alone, not on how they were cut into pieces. They come in
+    order of time; each note-on is followed by its note-off before the next note-on of its pitch.
+    The thresholds are those of `decoder` and may be changed between two calls.
+    """
+
+    def __init__(self, estimator: Estimator, decoder: Decoder | None = None) -> None:
+        self.estimator = estimator
+        self.decoder = decoder or Decoder(estimator.hop / estimator.sample_rate)
+        self.reset()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz that the samples must have."""
+        return self.estimator.sample_rate
+
+    @property
+    def latency(self) -> float:
+        """Seconds from a sound to the event that tells of it, apart from computing time."""
+        hops = 1 + self.estimator.latency_hops + self.decoder.lookahead
+        return hops * self.estimator.hop / self.estimator.sample_rate
+
+    def reset(self) -> None:
+        """Begin a new stream. Notes that sound are forgotten: call `flush` first."""
+        self.estimator.reset()
+        self.decoder.reset()
+        self._pending: npt.NDArray[np.float32] = np.zeros(0, np.float32)
+
+    def process(self, samples: npt.NDArray[np.float32]) -> list[TimedEvent]:
+        """Hear mono samples in [-1, 1); events at ns since the first sample of the stream."""
+        self._pending = np.concatenate((self._pending, samples), dtype=np.float32)
+        hop = self.estimator.hop
+        whole = len(self._pending) - len(self._pending) % hop
+        hops, self._pending = self._pending[:whole], self._pending[whole:]
+        return [
+            self._event(decision)
+            for samples_of_hop in hops.reshape(-1, hop)
+            for decision in self.decoder.step(self.estimator.step(samples_of_hop))
+        ]
+
+    def flush(self) -> list[TimedEvent]:
+        """End the stream: the last events, all sounding notes released. Begins a new stream."""
+        silence = np.zeros(round(self.latency * self.sample_rate), np.float32)
+        events = self.process(silence)
+        events += [self._event(decision) for decision in self.decoder.release()]
+        self.reset()
+        return events
+
+    def _event(self, decision: Decision) -> TimedEvent:
+        hop = max(0, decision.hop - self.estimator.latency_hops)
+        time = hop * self.estimator.hop * _NANOSECONDS // self.estimator.sample_rate
+        pitch = LOWEST_PITCH + decision.key
+        if decision.velocity:
+            return note_on(time, pitch, decision.velocity)
+        return note_off(time, pitch)
