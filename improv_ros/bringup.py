@@ -92,7 +92,7 @@ def share(name: str) -> Path:
     Raises FileNotFoundError naming the places searched.
     """
     places = [Path(__file__).parents[1], Path(sysconfig.get_path('data')) / 'share' / PACKAGE]
-    with contextlib.suppress(ImportError, LookupError):
+    with contextlib.suppress(ImportError, LookupError, OSError):
         from ament_index_python import get_package_share_directory
 
         places.insert(1, Path(get_package_share_directory(PACKAGE)))

@@ -122,8 +122,10 @@ class ManagedNode(LifecycleNode):
 
     def _silence(self) -> None:
         if self.active:
-            self.active = False
-            self.deactivate()
+            try:
+                self.deactivate()
+            finally:
+                self.active = False
 
     def _let_go(self) -> None:
         if self._configured:

@@ -50,6 +50,11 @@ class MidiKeyboard(ManagedNode):
             self._played.get()
         self._events = 0
 
+    def deactivate(self) -> None:
+        """Release the keys that are held."""
+        self._keyboard.release()
+        self._publish_played()
+
     def cleanup(self) -> None:
         """Close the port."""
         if self._keyboard:

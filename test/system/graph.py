@@ -128,6 +128,11 @@ class Graph:
         status = self.diagnostics.get(name)
         return status is not None and status.level == DiagnosticStatus.OK
 
+    def says(self, name: str) -> str:
+        """Return the sentence in a node's latest diagnostics."""
+        status = self.diagnostics.get(name)
+        return status.message if status else ''
+
     def figures(self, name: str) -> dict[str, str]:
         """Return the figures in a node's latest diagnostics."""
         status = self.diagnostics.get(name)

@@ -1,0 +1,70 @@
+"""From audio chunks to timed events: keeps the stream of samples and the chunks' clock together."""
+
+from __future__ import annotations
+
+from improv_ros.event_text import TimedEvent
+from improv_ros.listening.audio_chunk import SEQUENCE_MODULUS, AudioChunk
+from improv_ros.listening.resampling import Resampler
+from improv_ros.listening.transcription import StreamingTranscriber
+
+STAMP_WEIGHT = 0.02  # of one chunk's stamp in the estimate of when the stream began
+NANOSECONDS = 1_000_000_000
+
+
+class Hearing:
+    """Hears chunks of any rate, length and number of channels, in the time of their stamps.
+
+    A lost chunk, a restarted microphone or a jump of the stamps is a gap: what sounds is
+    released, and a new stream begins. Between gaps the jitter of the stamps is averaged out and
+    the drift of the sound card's clock followed.
+    """
+
+    def __init__(self, transcriber: StreamingTranscriber) -> None:
+        self.transcriber = transcriber
+        self.lost = 0
+        self.stale = 0
+        self._resampler = Resampler(transcriber.sample_rate)
+        self._last_sequence: int | None = None
+        self._next_piece: int | None = None
+        self._began = 0
+        self._frames = 0
+
+    def hear(self, chunk: AudioChunk) -> list[TimedEvent]:
+        """Return the events understood with this chunk, in the time of the chunks' stamps (ns)."""
+        if self._is_stale(chunk):
+            self.stale += 1
+            return []
+        self._last_sequence = chunk.sequence
+        events = []
+        for piece in self._resampler.process(chunk):
+            if piece.sequence != self._next_piece:
+                events += self._release()
+                self._began, self._frames = piece.time, 0
+            self._next_piece = (piece.sequence + 1) % SEQUENCE_MODULUS
+            began = piece.time - self._frames * NANOSECONDS // piece.sample_rate
+            self._began += round(STAMP_WEIGHT * (began - self._began))
+            self._frames += piece.frames
+            events += self._stamped(self.transcriber.process(piece.mono()))
+        return events
+
+    def flush(self) -> list[TimedEvent]:
+        """Release what sounds, as after the last chunk; the next one begins a new stream."""
+        self._resampler.flush()
+        self._last_sequence = self._next_piece = None
+        return self._release()
+
+    def _is_stale(self, chunk: AudioChunk) -> bool:
+        """Tell whether this chunk was heard before; count those missing before a new one."""
+        if self._last_sequence is None or chunk.sequence == 0:
+            return False
+        ahead = (chunk.sequence - self._last_sequence) % SEQUENCE_MODULUS
+        if not 0 < ahead < SEQUENCE_MODULUS // 2:
+            return True
+        self.lost += ahead - 1
+        return False
+
+    def _release(self) -> list[TimedEvent]:
+        return self._stamped(self.transcriber.flush())
+
+    def _stamped(self, events: list[TimedEvent]) -> list[TimedEvent]:
+        return [event._replace(time=event.time + self._began) for event in events]

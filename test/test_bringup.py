@@ -1,0 +1,146 @@
+"""The chain as data, and the launch file which must start the same."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+import runpy
+import sys
+import types
+from types import SimpleNamespace
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import yaml
+
+import improv_ros
+from improv_ros import bringup
+
+ROOT = Path(__file__).parents[1]
+NODES = ('microphone', 'transcriber', 'improviser', 'midi_player', 'midi_keyboard')
+
+
+def names(**values: str) -> list[str]:
+    return [node.executable for node in bringup.chain(values)]
+
+
+def test_the_chain_listens_through_a_microphone_by_default() -> None:
+    assert names() == ['microphone', 'transcriber', 'improviser', 'midi_player']
+
+
+def test_a_keyboard_takes_the_place_of_the_microphone() -> None:
+    assert names(input='keyboard') == ['midi_keyboard', 'improviser', 'midi_player']
+
+
+def test_arguments_become_parameters_and_empty_ones_override_nothing() -> None:
+    nodes = {n.executable: n for n in bringup.chain({'mode': 'solo', 'output': 'port,file'})}
+    assert nodes['improviser'].parameters == {'mode': 'solo'}
+    assert nodes['midi_player'].parameters == {'outputs': 'port,file'}
+
+
+def test_a_wrong_choice_is_refused_by_name() -> None:
+    with pytest.raises(bringup.BringupError, match='mode .*jazz.*respond'):
+        bringup.chain({'mode': 'jazz'})
+    with pytest.raises(bringup.BringupError, match='file'):
+        bringup.chain({'input': 'file'})
+
+
+@pytest.mark.parametrize('executable', NODES)
+def test_the_config_shows_every_parameter_with_its_default(executable: str) -> None:
+    config = yaml.safe_load((ROOT / 'config' / 'improv.yaml').read_text())
+    shown = config[f'/**/{executable}']['ros__parameters']
+    settings = importlib.import_module(f'improv_ros.nodes.{executable}').SETTINGS
+    assert shown == {'autostart': True, **{s.name: s.default for s in settings}}
+
+
+@pytest.mark.parametrize('executable', NODES)
+def test_every_default_is_within_its_own_bounds(executable: str) -> None:
+    for setting in importlib.import_module(f'improv_ros.nodes.{executable}').SETTINGS:
+        assert setting.refusal(setting.default) == ''
+        assert setting.description
+
+
+def test_versions_agree() -> None:
+    package = ElementTree.parse(ROOT / 'package.xml').getroot()
+    assert package.findtext('version') == improv_ros.__version__
+    assert f"version='{improv_ros.__version__}'" in (ROOT / 'setup.py').read_text()
+
+
+def test_every_node_is_an_executable() -> None:
+    setup = (ROOT / 'setup.py').read_text()
+    for executable in NODES:
+        assert f"'{executable}'" in setup
+
+
+class Recorded(SimpleNamespace):
+    """A launch action or substitution that only remembers what it was made of."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(args=args, **kwargs)
+
+    def perform(self, context: dict[str, str]) -> str:
+        return context[self.args[0]]
+
+
+@pytest.fixture
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Load the launch file, with stand-ins for `launch`, which no package index offers."""
+    parts = {
+        'launch': ['LaunchDescription'],
+        'launch.actions': ['DeclareLaunchArgument', 'OpaqueFunction'],
+        'launch.substitutions': ['LaunchConfiguration'],
+        'launch_ros': [],
+        'launch_ros.actions': ['Node'],
+        'launch_ros.parameter_descriptions': ['ParameterValue'],
+    }
+    for name, classes in parts.items():
+        module = types.ModuleType(name)
+        for word in classes:
+            setattr(module, word, type(word, (Recorded,), {}))
+        monkeypatch.setitem(sys.modules, name, module)
+    return runpy.run_path(str(ROOT / 'launch' / 'improv.launch.py'))
+
+
+def test_the_launch_file_declares_the_arguments_of_improv_run(launch_file) -> None:
+    description = launch_file['generate_launch_description']()
+    *declared, _ = description.args[0]
+    assert [d.args[0] for d in declared] == [a.name for a in bringup.ARGUMENTS]
+    for declaration, argument in zip(declared, bringup.ARGUMENTS, strict=True):
+        assert declaration.default_value == argument.default
+        assert declaration.description == argument.description
+        assert declaration.choices == (list(argument.choices) or None)
+
+
+@pytest.mark.parametrize(
+    'given', [{}, {'input': 'file', 'file': 'a.wav'}, {'input': 'keyboard', 'output': 'port'}]
+)
+def test_the_launch_file_starts_what_the_list_says(launch_file, given) -> None:
+    values = {argument.name: argument.default for argument in bringup.ARGUMENTS} | given
+    started = launch_file['start_nodes'](values)
+    chain = bringup.chain(values)
+    assert [node.executable for node in started] == [node.executable for node in chain]
+    for node, spec in zip(started, chain, strict=True):
+        assert node.package == 'improv_ros'
+        assert node.namespace == 'improv'
+        config, *overrides = node.parameters
+        assert Path(config).samefile(ROOT / 'config' / 'improv.yaml')
+        merged = {k: v.args[0] for parameters in overrides for k, v in parameters.items()}
+        assert merged == spec.parameters
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec('launch_ros') is None,
+    reason='launch comes with a ROS 2 distribution only',
+)
+def test_the_launch_file_runs_for_real(tmp_path: Path) -> None:
+    import launch
+
+    service = launch.LaunchService(noninteractive=True)
+    description = runpy.run_path(str(ROOT / 'launch' / 'improv.launch.py'))
+    service.include_launch_description(description['generate_launch_description']())
+    stop = launch.actions.TimerAction(
+        period=15.0, actions=[launch.actions.Shutdown(reason='the test is over')]
+    )
+    service.include_launch_description(launch.LaunchDescription([stop]))
+    assert service.run() == 0
