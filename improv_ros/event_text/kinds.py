@@ -16,6 +16,8 @@ MICROSECONDS_PER_MINUTE = 60_000_000
 # Longest run of characters an error quotes, so that a log survives whatever came in.
 QUOTED = 40
 
+LONGEST_NUMBER = 20  # digits
+
 # The system messages a MIDI file can hold, and their lengths in bytes. 0xff means a meta message
 # there, so 'reset' is not among them.
 SYSTEM_LENGTHS = {
@@ -54,10 +56,15 @@ class Number:
 
     def read(self, text: str) -> int:
         """Return the number in the text; ValueError if it is not one, or out of range."""
-        # Length first: Python takes quadratic time over a number of many digits.
-        if len(text) > 20 or not text.removeprefix('-').isdecimal() or str(int(text)) != text:
+        try:
+            # Length first: Python takes quadratic time over a number of many digits.
+            number = int(text) if len(text) <= LONGEST_NUMBER else None
+        except ValueError:
+            number = None
+        # int() also takes spaces, signs, underscores, leading zeros and other scripts' digits.
+        if number is None or str(number) != text:
             raise ValueError(f'{self.name} {quoted(text)} is not a whole number in plain digits')
-        return self.check(int(text))
+        return self._in_range(number)
 
     def write(self, value: Any) -> str:
         """Return the number's text; ValueError if it is not a whole number, or out of range."""
@@ -69,6 +76,9 @@ class Number:
             number = int(index(value))
         except TypeError:
             raise ValueError(f'{self.name} {value!r} is not a whole number') from None
+        return self._in_range(number)
+
+    def _in_range(self, number: int) -> int:
         if not self.low <= number <= self.high:
             raise ValueError(f'{self.name} {number} is not in {self.low} to {self.high}')
         return number
@@ -113,20 +123,20 @@ class Kind:
     @property
     def shape(self) -> str:
         """The form of a line of this kind, for an error message."""
-        names = [f'<{field.name}>' for field in self.fields]
+        names = [f'_<{field.name}>' for field in self.fields]
         if self.optional:
             names[-1] = f'[{names[-1]}]'
-        return '_'.join(['<delta>', self.name, *names])
+        return f'<delta>_{self.name}{"".join(names)}'
 
     def read(self, texts: Sequence[str]) -> tuple:
         """Return the values of an event from the texts of its fields; ValueError with why not."""
         missing = len(self.fields) - len(texts)
-        if missing not in ((0, 1) if self.optional else (0,)):
+        if missing and not (missing == 1 and self.optional):
             raise ValueError(f'{self.name} is written {self.shape}')
         values = [field.read(text) for field, text in zip(self.fields, texts, strict=False)]
         if missing:
             values.append(self.fields[-1].default)
-        self._object(values)
+        self._check_together(values)
         return tuple(values)
 
     def write(self, values: Sequence) -> list[str]:
@@ -134,15 +144,14 @@ class Kind:
         if len(values) != len(self.fields):
             raise ValueError(f'{self.name} has {len(self.fields)} values, not {len(values)}')
         texts = [field.write(value) for field, value in zip(self.fields, values, strict=True)]
-        self._object(values)
+        self._check_together(values)
         if self.optional and values[-1] == self.fields[-1].default:
             texts.pop()
         return texts
 
-    def _object(self, values: Sequence) -> None:
-        objection = self.objection(*values) if self.objection else ''
-        if objection:
-            raise ValueError(objection)
+    def _check_together(self, values: Sequence) -> None:
+        if self.objection and (reason := self.objection(*values)):
+            raise ValueError(reason)
 
 
 def _tempo_objection(bpm: int, microseconds: int) -> str:
