@@ -115,14 +115,7 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     chosen = litert if runtime == 'litert' else keras
     if not chosen.is_file():
         raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
-    about = _about(chosen)
-    try:
-        return _LOADERS[runtime](chosen, about)
-    except ModelError:
-        raise
-    except Exception as error:
-        # Both libraries raise whatever their parsers stumble on.
-        raise ModelError(f'the model file {chosen} is damaged or no model: {error}') from error
+    return _LOADERS[runtime](chosen, _about(chosen))
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -155,14 +148,25 @@ def _load_litert(path: Path, about: dict[str, Any]) -> Runtime:
     module = _litert_module()
     if not module:
         raise ModelError('LiteRT is not installed: pip install ai-edge-litert')
-    interpreter = import_module(module).Interpreter(model_path=str(path), num_threads=1)
-    functions = {name: interpreter.get_signature_runner(name) for name in _FUNCTIONS}
+    try:
+        interpreter = import_module(module).Interpreter(model_path=str(path), num_threads=1)
+        functions = {name: interpreter.get_signature_runner(name) for name in _FUNCTIONS}
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f'the model file {path} is damaged or no model: {error}') from error
     return NetworkRuntime(functions, about['depth'], about['units'])
 
 
 def _load_tensorflow(path: Path, about: dict[str, Any]) -> Runtime:
-    if not find_spec('tensorflow'):
+    return NetworkRuntime(signatures(load_network(path)), about['depth'], about['units'])
+
+
+def load_network(path: Path) -> Any:
+    """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be."""
+    if not path.is_file():
+        raise ModelError(f'there is no model file {path}')
+    if not (find_spec('keras') and find_spec('tensorflow')):
         raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
+    _about(path)
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices('GPU'):
@@ -171,8 +175,10 @@ def _load_tensorflow(path: Path, about: dict[str, Any]) -> Runtime:
 
     from . import network  # noqa: F401 (registers the network's class with Keras)
 
-    loaded = keras.models.load_model(path, compile=False, safe_mode=True)
-    return NetworkRuntime(signatures(loaded), about['depth'], about['units'])
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parsers stumble on
+        raise ModelError(f'the model file {path} is damaged or no model: {error}') from error
 
 
 _LOADERS = {'litert': _load_litert, 'tensorflow': _load_tensorflow}

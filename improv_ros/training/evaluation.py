@@ -4,15 +4,20 @@ Figures are nats per note (all events' nats over the notes played) and nats per 
 networks with other vocabularies can be set beside each other.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from improv_ros.improvising.vocabulary import RELEASE, TIMES, VELOCITIES, WHATS
 
 from .dataset import Dataset, batches, quantise
+
+if TYPE_CHECKING:
+    from .streams import Streams
 
 STEPS = 256
 
@@ -53,14 +58,13 @@ HEADER = (
 )
 
 
-def measure(network: Any, dataset: Dataset, numbers: Sequence[int], streams: int = 32) -> Surprise:
-    """Return how surprised a network is by performances of a data set, as they were played."""
-    from .streams import Streams
+def measure(model: Streams, dataset: Dataset, numbers: Sequence[int]) -> Surprise:
+    """Return how surprised a network is by performances of a data set, as they were played.
 
-    numbers = list(numbers)
-    model = Streams(network, min(streams, len(numbers)))
+    model: the network over as many performances at a time as suits the machine.
+    """
     # Longest first: the streams then end at about the same time.
-    numbers.sort(key=lambda number: -len(dataset.performance(number)))
+    numbers = sorted(numbers, key=lambda number: -len(dataset.performance(number)))
     pieces = (quantise(dataset.performance(number)) for number in numbers)
     nats, events, notes = np.zeros(3), 0, 0
     for batch in batches(pieces, model.streams, STEPS):

@@ -1,6 +1,7 @@
 """Writing a network so that it can be played: `.keras`, `.tflite` and what both are."""
 
 import json
+import os
 from pathlib import Path
 import tempfile
 from typing import Any
@@ -8,19 +9,25 @@ from typing import Any
 from improv_ros.improvising.vocabulary import VERSION
 
 
-def export(network: Any, folder: Path, name: str, **about: Any) -> None:
-    """Write NAME.keras, NAME.tflite and NAME.json (the vocabulary's name and more)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    network.save(folder / f'{name}.keras')
-    (folder / f'{name}.tflite').write_bytes(litert(network))
-    description = {
+def export(network: Any, path: Path) -> None:
+    """Write a network as PATH.keras and PATH.tflite, and PATH.json, which says what it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(network, path)
+    path.with_suffix('.tflite').write_bytes(litert(network))
+
+
+def save(network: Any, path: Path) -> None:
+    """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file."""
+    unfinished = path.with_name(f'{path.stem}.part.keras')
+    network.save(unfinished)
+    os.replace(unfinished, path.with_suffix('.keras'))
+    about = {
         'vocabulary': VERSION,
         'units': network.units,
         'depth': network.depth,
         'parameters': int(network.count_params()),
-        **about,
     }
-    (folder / f'{name}.json').write_text(json.dumps(description, indent=2) + '\n')
+    path.with_suffix('.json').write_text(json.dumps(about, indent=2) + '\n', encoding='utf-8')
 
 
 def litert(network: Any) -> bytes:

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from improv_ros.improvising.runtime import load_network
+
 from .dataset import Dataset, Windows, load_dataset
-from .evaluation import Surprise, measure
+from .evaluation import Surprise, measure, unigram
+from .model_card import write_card
 
 
 @dataclass
@@ -30,9 +33,12 @@ class Options:
     streams: int = 64
     steps: int = 128
     rate: float = 3e-3
-    evaluate_every: int = 200  # batches
+    evaluate_every: int = 300  # batches
     patience: int = 12  # evaluations without a better one
     threads: int = 0  # 0: as many as the machine has
+    measure: list[str] = field(default_factory=list)  # further folders for the model card
+    terms: str = 'not stated'  # of the data, for the model card
+    command: str = ''  # that started this run, for the model card
 
     def __post_init__(self) -> None:
         if not (self.minutes > 0 or self.epochs > 0):
@@ -60,7 +66,7 @@ def train(options: Options, progress_bar: bool = True) -> Path:
 
     from improv_ros.improvising.network import EventNetwork
 
-    from .export import export
+    from .export import save
     from .streams import Streams, surprise
 
     _limit_threads(options.threads)
@@ -76,6 +82,7 @@ def train(options: Options, progress_bar: bool = True) -> Path:
     network = EventNetwork(options.units, options.depth)
     network.build()
     model = Streams(network, options.streams)
+    listener = Streams(network, min(options.streams, len(development)))
     optimizer = keras.optimizers.Adam(options.rate, global_clipnorm=1.0)
     model.compile(optimizer=optimizer, loss=surprise)
     optimizer.build(model.trainable_variables)
@@ -100,11 +107,11 @@ def train(options: Options, progress_bar: bool = True) -> Path:
         progress.batch += 1
         over = done() >= 1 or progress.batch >= batches_in_all
         if progress.batch % options.evaluate_every == 0 or over:
-            found = measure(network, dataset, development, options.streams)
+            found = measure(listener, dataset, development)
             _note(progress, found, recent, len(windows))
             recent.clear()
             if progress.worse == 0:
-                export(network, out, 'improviser')
+                save(network, out / 'improviser.keras')
         progress.seconds += time.monotonic() - began
         if progress.batch % options.evaluate_every == 0 or over:
             checkpoint.save(model, progress)
@@ -112,7 +119,29 @@ def train(options: Options, progress_bar: bool = True) -> Path:
         bar.n = round(1000 * min(done(), 1))
         bar.set_postfix(nats=f'{np.mean(recent[-50:] or [math.nan]):.3f}', best=progress.best)
     bar.close()
-    return out / 'improviser.keras'
+    return finish(options, dataset, progress)
+
+
+def finish(options: Options, dataset: Dataset, progress: Progress) -> Path:
+    """Export and measure the best network of a run, write its card, return its path."""
+    from .export import export
+    from .streams import Streams
+
+    best = Path(options.out) / 'improviser.keras'
+    network = load_network(best)
+    export(network, best)
+    model = Streams(network, 32)
+    learning, development = split(dataset)
+    tables = [('performances held out', dataset, development)]
+    for folder in options.measure:
+        other = load_dataset([folder], Path(options.out) / 'cache')
+        tables.append((folder, other, list(range(len(other)))))
+    figures = [
+        (name, measure(model, data, numbers), unigram(data, numbers))
+        for name, data, numbers in tables
+    ]
+    write_card(best, network, options, dataset, len(learning), progress, figures)
+    return best
 
 
 def split(dataset: Dataset) -> tuple[list[int], list[int]]:
@@ -129,12 +158,26 @@ def learning_rate(done: float, batch: int, warm_up: int = 50) -> float:
     return min(1.0, (batch + 1) / warm_up) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
 
 
+_FREE = (
+    'out',
+    'data',
+    'minutes',
+    'epochs',
+    'threads',
+    'patience',
+    'measure',
+    'terms',
+    'command',
+)
+"""Options that may change when a run goes on."""
+
+
 class Checkpoint:
     """Everything a run needs to go on: weights, the optimiser's, streams' states, progress."""
 
     def __init__(self, path: Path, options: Options, checksum: str) -> None:
         fixed = asdict(options)
-        for free in ('out', 'data', 'minutes', 'epochs', 'threads', 'patience'):
+        for free in _FREE:
             del fixed[free]
         self.path = path
         self.identity = json.dumps({**fixed, 'checksum': checksum}, sort_keys=True)

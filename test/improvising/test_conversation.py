@@ -1,0 +1,307 @@
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import pytest
+from uniform_runtime import UniformRuntime
+
+from improv_ros.event_text import (
+    TimedEvent,
+    control_change,
+    is_note_off,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.improvising import MODES, Conversation, Settings, load_model
+from improv_ros.improvising.model import Model
+
+SECOND = 1_000_000_000
+MS = SECOND // 1000
+
+
+@dataclass
+class Room:
+    """A conversation, a clock, and a player that checks all that it is given."""
+
+    conversation: Conversation
+    now: int = 5 * SECOND
+    played: list[TimedEvent] = field(default_factory=list)
+
+    def take(self, events: list[TimedEvent]) -> list[TimedEvent]:
+        settings = self.conversation.settings
+        cleared = None
+        for event in events:
+            if event.kind == 'cl':
+                assert event.time == self.now
+                cleared = event.time
+                self.played = [old for old in self.played if old.time < cleared]
+            elif cleared is not None:
+                assert event.kind == 'cc' and event.values == (0, 64, 0) and event.time > cleared
+            else:
+                assert event.time >= self.now + settings.lookahead * SECOND / 2
+            assert not self.played or event.time >= self.played[-1].time
+            self.played.append(event)
+        return events
+
+    def hear(self, event: TimedEvent) -> list[TimedEvent]:
+        return self.take(self.conversation.hear(event, self.now))
+
+    def wait(self, duration: int, step: int = 15 * MS) -> list[TimedEvent]:
+        until, events = self.now + duration, []
+        while self.now < until:
+            self.now += step
+            events += self.take(self.conversation.advance(self.now))
+        return events
+
+    def check(self) -> tuple[dict[int, int], bool]:
+        """Play everything; return what is left sounding and whether the pedal is down."""
+        settings = self.conversation.settings
+        sounding: dict[int, int] = {}
+        pedal = False
+        onsets: list[int] = []
+        for event in self.played:
+            if event.kind == 'cl':
+                sounding.clear()
+            elif event.kind == 'cc':
+                assert event.values[:2] == (0, 64)
+                assert pedal != (event.values[2] >= 64) or event.values[2] == 0
+                pedal = event.values[2] >= 64
+            elif is_note_on(event):
+                pitch, velocity, channel = event.values
+                assert pitch not in sounding
+                assert settings.lowest_pitch <= pitch <= settings.highest_pitch
+                assert 1 <= velocity <= 127 and channel == 0
+                sounding[pitch] = event.time
+                assert len(sounding) <= settings.max_polyphony
+                onsets.append(event.time)
+                recent = [onset for onset in onsets if event.time - onset < SECOND]
+                assert len(recent) <= settings.max_density
+            else:
+                assert is_note_off(event)
+                onset = sounding.pop(event.values[0])
+                assert onset < event.time
+                assert event.time - onset <= (settings.max_note_seconds + 0.2) * SECOND
+        return sounding, pedal
+
+
+def room(seed: int = 1, **changes) -> Room:
+    return Room(Conversation(Model(UniformRuntime()), Settings(**changes), seed))
+
+
+def play_phrase(room: Room, seconds: float = 3.0) -> None:
+    for i in range(round(seconds * 2)):
+        room.hear(note_on(room.now - 150 * MS, 60 + i % 5, 64))
+        room.wait(400 * MS)
+        room.hear(note_off(room.now - 50 * MS, 60 + i % 5))
+        room.wait(100 * MS)
+
+
+ACTION = st.one_of(
+    st.tuples(st.just('on'), st.integers(0, 127)),
+    st.tuples(st.just('off'), st.integers(0, 127)),
+    st.tuples(st.just('pedal'), st.integers(0, 127)),
+    st.tuples(st.just('mode'), st.sampled_from(MODES)),
+    st.tuples(st.sampled_from(['improvise', 'stop', 'forget']), st.none()),
+)
+WAIT = st.sampled_from([0, 20, 100, 500, 1500, 4000])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(MODES),
+    st.lists(st.tuples(ACTION, WAIT, st.sampled_from([7, 15, 40])), max_size=25),
+    st.integers(0, 1000),
+)
+def test_whatever_is_heard_the_rules_are_kept(mode, actions, seed):
+    here = room(seed, mode=mode, max_polyphony=4, lowest_pitch=40, highest_pitch=80)
+    conversation = here.conversation
+    for (kind, value), wait, step in actions:
+        if kind == 'on':
+            speaking, mode = conversation.speaking, conversation.settings.mode
+            said = here.hear(note_on(here.now - 120 * MS, value, 70))
+            if speaking and mode == 'respond' and not said:
+                assert here.now >= here.played[-1].time  # it had just ended
+            assert not (mode == 'respond' and conversation.speaking)
+        elif kind == 'off':
+            here.hear(note_off(here.now - 120 * MS, value))
+        elif kind == 'pedal':
+            here.hear(control_change(here.now - 120 * MS, 64, value))
+        elif kind == 'mode':
+            conversation.settings = replace(conversation.settings, mode=value)
+        elif kind == 'improvise':
+            conversation.improvise(here.now)
+        elif kind == 'stop':
+            here.take(conversation.stop(here.now))
+            assert not conversation.speaking
+        else:
+            conversation.forget()
+            assert conversation.memory == 0
+        here.wait(wait * MS, step * MS)
+    here.check()
+    conversation.settings = replace(conversation.settings, mode='respond')
+    here.wait(45 * SECOND, 40 * MS)
+    assert not conversation.speaking
+    assert here.check() == ({}, False)
+
+
+def test_answers_a_phrase_about_as_long_as_it_was():
+    here = room(pause=0.8, lookahead=0.25)
+    play_phrase(here, 5.0)
+    ended = here.now
+    assert not here.conversation.speaking and not here.played
+    answer = here.wait(12 * SECOND)
+    first, last = answer[0], answer[-1]
+    assert is_note_on(first)
+    # 0.8 s after the last release (50 ms before `ended`), then the lookahead, then the wait
+    # for the first note.
+    assert 0.7 <= (first.time - ended) / SECOND <= 0.8 + 0.25 + 0.3 + 0.1
+    assert 4.5 <= (last.time - first.time) / SECOND <= 5.0 + 1.6
+    assert not here.conversation.speaking
+    assert here.check() == ({}, False)
+
+
+def test_a_phrase_is_answered_once_and_the_next_one_again():
+    here = room()
+    play_phrase(here)
+    assert here.wait(10 * SECOND)
+    assert not here.wait(10 * SECOND)
+    play_phrase(here)
+    assert here.wait(10 * SECOND)
+
+
+def test_held_keys_are_no_pause_but_a_held_pedal_is():
+    here = room(max_note_seconds=5)
+    here.hear(control_change(here.now, 64, 127))
+    here.hear(note_on(here.now, 60, 64))
+    assert not here.wait(3 * SECOND)
+    here.hear(note_off(here.now, 60))
+    assert here.wait(3 * SECOND)
+
+
+def test_a_key_whose_release_was_lost_does_not_keep_the_robot_silent():
+    here = room(max_note_seconds=3)
+    here.hear(note_on(here.now, 60, 64))
+    assert here.wait(6 * SECOND)
+
+
+def test_yields_to_the_first_note_heard():
+    here = room()
+    play_phrase(here)
+    here.wait(3 * SECOND)
+    assert here.conversation.speaking
+    silenced = here.hear(note_on(here.now - 150 * MS, 72, 64))
+    assert (silenced[0].time, silenced[0].kind) == (here.now, 'cl')
+    assert not here.conversation.speaking
+    sounding, pedal = here.check()
+    assert not sounding and not pedal
+    assert not here.wait(2 * SECOND)  # the key is still held
+
+
+def test_remembers_only_what_was_really_played():
+    here = room()
+    model = here.conversation._model
+    play_phrase(here)
+    here.wait(2 * SECOND)
+    here.hear(note_on(here.now - 150 * MS, 72, 64))
+    assert model.clock <= here.now + 1 * MS
+    assert model.keyboard.down == {72 - 21}
+    assert not model.keyboard.pedal
+
+
+def test_can_be_told_not_to_hear_itself():
+    here = room(ignore_while_speaking=True)
+    play_phrase(here)
+    here.wait(2 * SECOND)
+    assert here.conversation.speaking
+    assert not here.hear(note_on(here.now, 72, 64))
+    assert here.conversation.speaking
+
+
+def test_solo_plays_from_nothing_and_on_until_stopped():
+    here = room(mode='solo', max_silence=1.0)
+    events = here.wait(60 * SECOND)
+    onsets = [event.time for event in events if is_note_on(event)]
+    assert onsets[-1] > here.now - SECOND
+    here.check()
+    quiet_since, sounding = onsets[0], set()
+    for event in events:
+        if is_note_on(event):
+            if not sounding:
+                assert event.time - quiet_since <= 1.1 * SECOND
+            sounding.add(event.values[0])
+        elif is_note_off(event):
+            sounding.remove(event.values[0])
+            quiet_since = event.time
+    assert here.take(here.conversation.stop(here.now))[0].kind == 'cl'
+    assert not here.wait(5 * SECOND)
+    here.conversation.improvise(here.now)
+    assert here.wait(5 * SECOND)
+
+
+def test_accompanies_while_the_person_plays_and_ends_with_them():
+    here = room(mode='accompany', pause=1.0)
+    assert not here.wait(2 * SECOND)
+    play_phrase(here, 6.0)
+    assert here.conversation.speaking
+    assert not any(event.kind == 'cl' for event in here.played)
+    here.wait(5 * SECOND)
+    assert not here.conversation.speaking
+    assert here.check() == ({}, False)
+
+
+def test_improvises_when_told_with_an_empty_memory():
+    here = room()
+    here.conversation.improvise(here.now)
+    answer = here.wait(15 * SECOND)
+    assert any(is_note_on(event) for event in answer)
+    assert here.check() == ({}, False)
+
+
+def test_the_same_seed_says_the_same():
+    first, second, other = room(seed=7), room(seed=7), room(seed=8)
+    for here in (first, second, other):
+        play_phrase(here)
+        here.wait(5 * SECOND)
+    assert first.played == second.played != other.played
+
+
+def test_remembers_how_many_notes_it_heard():
+    here = room()
+    play_phrase(here, 2.0)
+    assert here.conversation.memory == 4
+    here.conversation.forget()
+    assert here.conversation.memory == 0
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'mode': 'shout'},
+        {'pause': 0},
+        {'temperature': -1},
+        {'top_p': 1.5},
+        {'lowest_pitch': 0},
+        {'max_polyphony': 0},
+        {'lookahead': float('nan')},
+    ],
+)
+def test_settings_out_of_bounds_are_refused_by_name(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        Settings(**changes)
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    with pytest.raises(ValueError, match=r'lowest_pitch is 80, above highest_pitch'):
+        Settings(lowest_pitch=80, highest_pitch=60)
+
+
+def test_the_shipped_model_answers_within_the_rules():
+    model = load_model()
+    here = Room(Conversation(model, Settings(), seed=1))
+    play_phrase(here, 6.0)
+    answer = here.wait(12 * SECOND)
+    notes = sum(is_note_on(event) for event in answer)
+    assert notes >= 6
+    assert not here.conversation.speaking
+    assert here.check() == ({}, False)

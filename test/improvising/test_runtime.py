@@ -1,0 +1,101 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from improv_ros.improvising.runtime import DEFAULT_MODEL, ModelError, load_runtime
+from improv_ros.improvising.vocabulary import FIRST_STEP, KEYS, PEDAL_DOWN, VERSION, Step
+
+
+def a_performance(seed: int, steps: int) -> list[Step]:
+    random = np.random.default_rng(seed)
+    down, performance = [], [FIRST_STEP, Step(0, PEDAL_DOWN, 0)]
+    for _ in range(steps):
+        time = int(random.integers(0, 40))
+        if down and random.random() < 0.5:
+            performance.append(Step(time, KEYS + down.pop(0), 0))
+        else:
+            key = int(random.choice([key for key in range(KEYS) if key not in down]))
+            down.append(key)
+            performance.append(Step(time, key, int(random.integers(1, 33))))
+    return performance
+
+
+def test_tensorflow_and_litert_agree_on_the_shipped_network():
+    litert, tensorflow = load_runtime('', 'litert'), load_runtime('', 'tensorflow')
+    memories = [litert.start(), tensorflow.start()]
+    for step in a_performance(seed=1, steps=200):
+        memories = [
+            runtime.advance(memory, step)
+            for runtime, memory in zip((litert, tensorflow), memories, strict=True)
+        ]
+    light, full = memories
+    for one, other in zip(light, full, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    np.testing.assert_allclose(litert.time_logits(light), tensorflow.time_logits(full), atol=1e-3)
+    np.testing.assert_allclose(
+        litert.what_logits(light, 5), tensorflow.what_logits(full, 5), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        litert.velocity_logits(light, 5, 40), tensorflow.velocity_logits(full, 5, 40), atol=1e-3
+    )
+
+
+def test_an_older_memory_stays_as_it_was():
+    runtime = load_runtime('', 'litert')
+    before = runtime.advance(runtime.start(), FIRST_STEP)
+    kept = [array.copy() for array in before]
+    for step in a_performance(seed=2, steps=20)[1:]:
+        after = runtime.advance(before, step)
+    assert not np.array_equal(after.h, before.h)
+    for array, copy in zip(before, kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    for file in DEFAULT_MODEL.parent.glob('improviser.*'):
+        shutil.copy(file, tmp_path)
+    return tmp_path / 'improviser.tflite'
+
+
+def test_a_model_of_another_vocabulary_is_refused_by_name(shipped):
+    about = json.loads(shipped.with_suffix('.json').read_text())
+    about['vocabulary'] = 'piano-0'
+    shipped.with_suffix('.json').write_text(json.dumps(about))
+    with pytest.raises(ModelError, match=f"'piano-0'.*'{VERSION}'"):
+        load_runtime(shipped)
+
+
+@pytest.mark.parametrize('runtime', ['litert', 'tensorflow'])
+def test_a_damaged_model_is_refused(shipped, runtime):
+    for suffix in ('.tflite', '.keras'):
+        file = shipped.with_suffix(suffix)
+        file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ModelError, match='damaged or no model'):
+        load_runtime(shipped, runtime)
+
+
+def test_a_model_without_its_description_is_refused(shipped):
+    shipped.with_suffix('.json').unlink()
+    with pytest.raises(ModelError, match=r'improviser\.json beside it'):
+        load_runtime(shipped)
+    shipped.with_suffix('.json').write_text('{"vocabulary"')
+    with pytest.raises(ModelError, match=r'description .* is damaged'):
+        load_runtime(shipped)
+
+
+def test_a_missing_model_and_an_unknown_runtime_are_named(tmp_path):
+    with pytest.raises(ModelError, match=r'there is no model file .*absent\.tflite'):
+        load_runtime(tmp_path / 'absent.tflite', 'litert')
+    with pytest.raises(ModelError, match=r'give a \.tflite or a \.keras file'):
+        load_runtime(tmp_path / 'model.h5')
+    with pytest.raises(ModelError, match="'abacus' is none of"):
+        load_runtime('', 'abacus')
+
+
+def test_without_the_litert_file_the_keras_file_is_run(shipped):
+    shipped.unlink()
+    runtime = load_runtime(shipped)
+    assert runtime.advance(runtime.start(), FIRST_STEP).h.any()

@@ -1,0 +1,134 @@
+import csv
+import json
+
+from midi_folder import folder_of_scales
+import numpy as np
+import pytest
+
+from improv_ros.cli import main
+from improv_ros.improvising import load_model
+from improv_ros.training.dataset import load_dataset
+from improv_ros.training.evaluation import measure, unigram
+from improv_ros.training.train_event_lstm import (
+    Checkpoint,
+    Options,
+    learning_rate,
+    train,
+)
+
+
+@pytest.fixture(scope='module')
+def music(tmp_path_factory):
+    return folder_of_scales(tmp_path_factory.mktemp('music'), 8, 100)
+
+
+def options(music, out, **changes):
+    small = {'units': 32, 'streams': 4, 'steps': 25, 'rate': 0.02, 'evaluate_every': 24}
+    return Options(**{'data': [str(music)], 'out': str(out), 'epochs': 6, **small, **changes})
+
+
+@pytest.fixture(scope='module')
+def trained(music, tmp_path_factory):
+    out = tmp_path_factory.mktemp('out')
+    train(options(music, out, measure=[str(music)], command='improv train …'), False)
+    return out
+
+
+def test_learns_and_leaves_all_that_belongs_to_a_model(trained, music):
+    from improv_ros.improvising.runtime import load_network
+    from improv_ros.training.streams import Streams
+
+    dataset = load_dataset([music], trained / 'cache', progress=False)
+    everything = range(len(dataset))
+    network = load_network(trained / 'improviser.keras')
+    found = measure(Streams(network, 8), dataset, everything)
+    trivial = unigram(dataset, everything)
+    assert found.what < 0.5 * trivial.what
+    assert found.per_note < 0.8 * trivial.per_note
+    with (trained / 'curve.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 3
+    assert float(rows[-1]['training_nats_per_event']) < float(rows[0]['training_nats_per_event'])
+    assert (trained / 'curve.png').read_bytes().startswith(b'\x89PNG')
+    card = (trained / 'improviser.md').read_text()
+    assert dataset.checksum in card and 'improv train …' in card and 'unigram' in card
+    assert json.loads((trained / 'improviser.json').read_text())['units'] == 32
+
+
+def test_the_trained_model_can_be_played_by_both_runtimes(trained):
+    from improv_ros.event_text import note_on
+
+    logits = []
+    for runtime in ('litert', 'tensorflow'):
+        model = load_model(trained / 'improviser.tflite', runtime)
+        for number in range(30):
+            model.observe(note_on(number * 200_000_000, 60 + number % 5, 64))
+        logits.append(model._runtime.time_logits(model._memory))
+    np.testing.assert_allclose(*logits, atol=1e-3)
+
+
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not(
+    trained, music, tmp_path, monkeypatch
+):
+    class InterruptionError(Exception):
+        pass
+
+    def save_and_die(checkpoint, model, progress):
+        save(checkpoint, model, progress)
+        raise InterruptionError
+
+    save = Checkpoint.save
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, 'save', save_and_die)
+        with pytest.raises(InterruptionError):
+            train(options(music, tmp_path), False)
+    with np.load(tmp_path / 'checkpoint.npz') as stopped:
+        assert json.loads(str(stopped['progress']))['batch'] == 24
+    train(options(music, tmp_path), False)
+    with (
+        np.load(trained / 'checkpoint.npz') as straight,
+        np.load(tmp_path / 'checkpoint.npz') as resumed,
+    ):
+        names = [name for name in straight if name.startswith('v')]
+        assert len(names) > 20
+        for name in names:
+            np.testing.assert_allclose(straight[name], resumed[name], atol=1e-3)
+
+
+def test_the_checkpoint_of_another_run_is_refused(trained, music):
+    with pytest.raises(ValueError, match='another folder, or remove it'):
+        train(options(music, trained, units=16), False)
+
+
+def test_the_learning_rate_rises_then_falls_to_almost_nothing():
+    rates = [learning_rate(batch / 1000, batch) for batch in range(1001)]
+    assert rates[0] < 0.1 and max(rates) > 0.98 and rates[-1] == pytest.approx(0.02)
+    assert np.argmax(rates) < 100
+
+
+def test_evaluates_from_the_shell(trained, music, capsys):
+    arguments = ['evaluate', str(music), '--model', str(trained / 'improviser.keras'), '--quiet']
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert '| unigram |' in shown and '| improviser |' in shown
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'complaint'),
+    [
+        (['train', '--model', 'improviser', '--out', 'OUT', '--minutes', '1'], '--data'),
+        (['train', '--model', 'improviser', '--out', 'OUT', '--data', 'none'], '--minutes'),
+        (
+            ['train', '--model', 'improviser', '--out', 'OUT', '--data', 'none', '--epochs', '1'],
+            'there is no folder none',
+        ),
+        (['train', '--model', 'chunk', '--out', 'OUT'], 'name the event text'),
+        (['train', '--model', 'chunk', 'none.txt', '--out', 'OUT'], 'none.txt'),
+        (['evaluate', 'none'], 'there is no folder none'),
+        (['evaluate', 'none', '--model', 'none.keras'], 'there is no model file none.keras'),
+    ],
+)
+def test_mistakes_are_named(arguments, complaint, tmp_path, capsys):
+    words = [str(tmp_path) if word == 'OUT' else word for word in arguments]
+    assert main(words) == 1
+    assert complaint in capsys.readouterr().err
