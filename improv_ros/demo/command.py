@@ -93,6 +93,8 @@ def perform(recording: Path, seconds: float, out: Path, output: str) -> Session:
     """Run the chain over the recording until the robot has had its last word."""
     nodes = bringup.chain({'input': 'file', 'file': str(recording.absolute()), 'output': output})
     for node in nodes:
+        if node.executable == 'microphone':
+            node.parameters['await_listeners'] = 2  # the transcriber and the observer
         if node.executable == 'improviser':
             node.parameters['pause'] = PAUSE
         if node.executable == 'midi_player':
@@ -121,17 +123,19 @@ def watch(observer: Observer, ensemble: Ensemble, seconds: float) -> None:
     began = quiet_since = time.monotonic()
     events = 0
     form = '{desc}|{bar}| {n:.0f}/{total:.0f} s {postfix}'
-    with tqdm(total=seconds, bar_format=form, desc='playing and listening') as progress:
+    interval = 0.2 if sys.stderr.isatty() else 5.0
+    with tqdm(total=seconds, bar_format=form, desc='playing', mininterval=interval) as progress:
         while session.began is not None and not ensemble.ended():
             time.sleep(0.2)
             elapsed = time.monotonic() - began
             count = len(session.heard) + len(session.generated) + len(session.played)
             if count != events:
                 events, quiet_since = count, time.monotonic()
-            progress.update(min(elapsed, seconds) - progress.n)
             progress.set_postfix_str(
-                f'{note_count(session.heard)} notes heard, {note_count(session.played)} played'
+                f'{note_count(session.heard)} notes heard, {note_count(session.played)} played',
+                refresh=False,
             )
+            progress.update(min(elapsed, seconds) - progress.n)
             quiet = elapsed > seconds and time.monotonic() - quiet_since > QUIET
             if quiet or elapsed > seconds + LONGEST_ANSWER:
                 break
@@ -153,7 +157,8 @@ def keep(session: Session, sound: np.ndarray, out: Path) -> None:
         (out / f'{name}.txt').write_text(format_text(from_timed(events)))
     beginning = TimedEvent(session.began, 'pc', (0, 0))
     tracks = [from_timed([beginning, *events]).events for events in (heard, played)]
-    write_midi(text_to_midi(Text(LIVE_RESOLUTION, tracks)), out / 'improvisation.mid')
+    with (out / 'improvisation.mid').open('wb') as file:
+        write_midi(text_to_midi(Text(LIVE_RESOLUTION, tracks)), file)
     write_wav(out / 'improvisation.wav', mix(session.began, sound, played), SAMPLE_RATE)
     lines = {
         'notes heard': str(note_count(session.heard)),
@@ -166,7 +171,8 @@ def keep(session: Session, sound: np.ndarray, out: Path) -> None:
         'from heard to falling silent': describe(session.yielding()),
         'lateness of playback': describe(session.lateness()),
     }
-    caption = '   ·   '.join(f'{name}: {value}' for name, value in list(lines.items())[3:])
+    latencies = [f'{name}: {value}' for name, value in list(lines.items())[3:]]
+    caption = '\n'.join('   ·   '.join(latencies[i : i + 2]) for i in (0, 2))
     draw(out / 'improvisation.png', paired(heard), paired(generated), session.began, caption)
     width = max(map(len, lines))
     print('\n'.join(f'{name:{width}}  {value}' for name, value in lines.items()))

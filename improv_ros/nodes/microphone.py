@@ -32,6 +32,7 @@ SETTINGS = (
     Setting('device', '', 'Device index or any part of its name; empty: the default device'),
     Setting('file', '', 'Recording to play in real time (WAV, FLAC, ...) where source is file'),
     Setting('loop', False, 'Begin the file again at its end'),
+    Setting('await_listeners', 1, 'A file waits until this many listen to audio', '', 0, 100),
     Setting('sample_rate', 16000, 'Rate of the published audio', 'Hz', 8000, 192000),
     Setting('chunk_seconds', 0.02, 'Length of a published chunk', 's', 0.005, 0.1),
 )
@@ -132,8 +133,9 @@ class Microphone(ManagedNode):
 
     def _await_listener(self) -> None:
         """Hold a recording back until somebody hears its first note."""
-        self._problem_now = 'nobody listens to audio yet: the file waits'
-        while not self._stop.is_set() and not self._publisher.get_subscription_count():
+        needed = self.settings['await_listeners']
+        self._problem_now = f'the file waits until audio has {needed} listeners'
+        while not self._stop.is_set() and self._publisher.get_subscription_count() < needed:
             self._stop.wait(0.02)
 
     def _publish_until_stopped(self) -> None:
