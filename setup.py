@@ -34,6 +34,7 @@ setup(
         ('share/' + package_name, ['package.xml']),
         ('share/' + package_name + '/launch', glob('launch/*.launch.py')),
         ('share/' + package_name + '/config', glob('config/*')),
+        ('share/' + package_name + '/demo', glob('demo/*')),
         ('share/' + package_name + '/models', glob('improv_ros/models/*.*')),
     ],
     python_requires='>=3.10',
