@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from improv_ros.listening import piano_spectra
-from improv_ros.listening.estimator import PITCHES, Estimate, PerPitch
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, PerPitch
 
 _WINDOW = 2048  # samples; 128 ms
 _RISING = 0.75  # of the window: the newest sound weighs early, which saves latency
@@ -35,9 +35,13 @@ _LOUDEST_FLOOR = 6e-3  # amplitude; in a quiet room nothing is taken for a loud 
 _ONSET_HALF = 0.3
 _FRAME_HALF = 0.8
 
-# Velocity over attack level, fitted to a sampled piano played through headroom of 10 dB.
-_VELOCITY_AT_0_DB = 1.0
-_VELOCITY_PER_DB = 0.02
+# Short bass strings radiate little of what the templates expect, and the treble fades within the
+# window; dB over pitch that make equal touch read as equal velocity on a sampled piano.
+_EVEN_PITCHES = (21, 36, 48, 88, 108)
+_EVEN_DECIBELS = (25, 9, 0, 0, 8)
+
+_LOUDEST_VELOCITY_LEVEL = -25.0  # dB of an attack at velocity 127 on that piano
+_DECIBELS_A_DECADE = 40  # of velocity, as General MIDI recommends
 
 _Floats = npt.NDArray[np.float32]
 
@@ -76,6 +80,9 @@ class SpectralEstimator:
         self._spectra = spectra.astype(np.float32)
         self._by_bin = np.ascontiguousarray(self._spectra.T)
         self._weight = self._spectra.sum(axis=1) + np.float32(_SPARSITY)
+        pitches = np.arange(LOWEST_PITCH, LOWEST_PITCH + PITCHES)
+        even = np.interp(pitches, _EVEN_PITCHES, _EVEN_DECIBELS)
+        self._loudest_level = (_LOUDEST_VELOCITY_LEVEL - even).astype(np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -95,11 +102,11 @@ class SpectralEstimator:
 
         sounding, struck = self._split(np.stack((sound, added)))
         self._loudest = max(self._loudest * _LOUDEST_DECAY, float(struck.max()), _LOUDEST_FLOOR)
-        attack = 20 * np.log10(np.maximum(struck, _TINY)) + self.gain
+        level = 20 * np.log10(np.maximum(struck, _TINY)) + self.gain - self._loudest_level
         return Estimate(
             onset=_belief(struck / self._loudest, _ONSET_HALF),
             frame=_belief(sounding / self._loudest, _FRAME_HALF),
-            velocity=np.clip(_VELOCITY_AT_0_DB + _VELOCITY_PER_DB * attack, 0, 1),
+            velocity=np.minimum(10 ** (level / _DECIBELS_A_DECADE), 1),
         )
 
     def _analyse(self, samples: npt.NDArray[np.floating]) -> _Floats:

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from improv_ros.listening.decoder import Decision, Decoder
+from improv_ros.listening.estimator import PITCHES, Estimate
+
+KEY = 40
+
+
+def run(decoder: Decoder, onset, frame, velocity=None) -> list[Decision]:
+    decisions = []
+    for values in zip(onset, frame, velocity or [0.5] * len(onset), strict=True):
+        arrays = [np.zeros(PITCHES, np.float32) for _ in values]
+        for array, value in zip(arrays, values, strict=True):
+            array[KEY] = value
+        decisions += decoder.step(Estimate(*arrays))
+    return decisions
+
+
+@pytest.fixture
+def decoder() -> Decoder:
+    return Decoder(0.01, refractory=0.05)
+
+
+def test_a_note_begins_at_the_peak_and_ends_when_it_has_faded(decoder):
+    onset = [0, 0, 0.2, 0.6, 0.9, 0.6, 0.2] + [0] * 20
+    frame = [0, 0, 0.2, 0.6, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6] + [0] * 17
+    down, up = run(decoder, onset, frame)
+    assert (down.hop, down.key, down.velocity) == (4, KEY, 64)
+    assert up.hop in range(10, 16)
+    assert up.velocity == 0
+
+
+def test_the_velocity_is_the_loudest_of_the_attack(decoder):
+    onset = [0, 0, 0, 0.9, 0, 0, 0, 0, 0, 0]
+    velocity = [0, 0, 0, 0.2, 0.8, 0.1, 0, 0, 0, 0]
+    down = run(decoder, onset, [1] * 10, velocity)[0]
+    assert down.velocity == round(0.8 * 127)
+
+
+def test_a_plateau_is_one_onset_at_its_beginning(decoder):
+    decisions = run(decoder, [0, 0, 0, 0.8, 0.8, 0.8, 0.8, 0, 0, 0, 0, 0], [1] * 12)
+    assert [d.hop for d in decisions if d.velocity] == [3]
+
+
+def test_a_low_peak_is_no_onset_until_the_threshold_is_lowered(decoder):
+    onset = [0, 0, 0, 0.4, 0, 0, 0, 0, 0, 0]
+    assert run(decoder, onset, [0] * 10) == []
+    decoder.onset_threshold = 0.3
+    assert len([d for d in run(decoder, onset, [1] * 10) if d.velocity]) == 1
+
+
+@pytest.mark.parametrize(('refractory', 'count'), [(0.05, 2), (0.15, 1)])
+def test_a_key_goes_down_again_only_after_the_refractory_time(decoder, refractory, count):
+    decoder.refractory = refractory
+    onset = ([0] * 3 + [0.9] + [0] * 6) * 2
+    decisions = run(decoder, onset, [1] * 20)
+    assert len([d for d in decisions if d.velocity]) == count
+
+
+def test_a_key_struck_again_goes_up_first(decoder):
+    decisions = run(decoder, ([0] * 3 + [0.9] + [0] * 16) * 2, [1] * 40)
+    assert [(d.hop, d.velocity > 0) for d in decisions] == [(3, True), (23, False), (23, True)]
+
+
+def test_a_short_dip_does_not_end_a_note(decoder):
+    frame = [1] * 10 + [0] * 2 + [1] * 10
+    decisions = run(decoder, [0, 0, 0, 0.9] + [0] * 18, frame)
+    assert [d.velocity > 0 for d in decisions] == [True]
+    assert [d.velocity for d in decoder.release()] == [0]
+    assert decoder.release() == []
+
+
+def test_reset_forgets_what_sounds(decoder):
+    run(decoder, [0, 0, 0, 0.9, 0, 0, 0], [1] * 7)
+    decoder.reset()
+    assert decoder.release() == []
+    assert run(decoder, [0] * 10, [0] * 10) == []
+
+
+def test_decisions_come_in_order_of_time():
+    generator = np.random.default_rng(3)
+    decoder = Decoder(0.01)
+    decisions = []
+    for _ in range(500):
+        onset, frame, velocity = generator.random((3, PITCHES)).astype(np.float32)
+        decisions += decoder.step(Estimate(onset, frame, velocity))
+    decisions += decoder.release()
+    assert [d.hop for d in decisions] == sorted(d.hop for d in decisions)
+    for key in range(PITCHES):
+        downs = [d.velocity > 0 for d in decisions if d.key == key]
+        assert downs == [True, False] * (len(downs) // 2)
+        assert len(downs) > 2

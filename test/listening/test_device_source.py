@@ -1,0 +1,153 @@
+"""A real capture through PyAudio from a virtual microphone."""
+
+import threading
+import time
+
+from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
+import numpy as np
+import pytest
+import soundfile
+
+from improv_ros.listening.sources import Device, DeviceSource, SourceError, list_devices
+from improv_ros.listening.sources.portaudio import find_device
+
+RATE = 44100
+DEVICES = [
+    Device(0, 'HDA Intel: ALC (hw:0,0)', 2, 48000),
+    Device(3, 'USB PnP Microphone (hw:1,0)', 1, 44100),
+    Device(5, 'USB PnP Microphone (hw:2,0)', 1, 44100),
+    Device(7, 'pulse', 32, 44100),
+    Device(8, 'pulse monitor', 32, 44100),
+]
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'index'),
+    [(3, 3), ('5', 5), ('alc', 0), ('HW:2', 5), ('pulse', 7), ('Monitor', 8), ('', 8)],
+)
+def test_a_device_is_found_by_index_or_part_of_its_name(wanted, index):
+    assert find_device(DEVICES, wanted, default=8).index == index
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'complaint'), [('usb', 'fits 2'), ('theremin', "'theremin'"), (4, '4')]
+)
+def test_a_device_that_is_not_clear_is_refused_with_a_list(wanted, complaint):
+    with pytest.raises(SourceError, match=complaint) as caught:
+        find_device(DEVICES, wanted)
+    assert '5: USB PnP Microphone (hw:2,0) (1 channels, 44100 Hz)' in str(caught.value)
+
+
+def test_no_device_at_all_is_said_plainly():
+    with pytest.raises(SourceError, match='no audio input'):
+        find_device([], '')
+
+
+def noise(seconds: float) -> np.ndarray:
+    return np.random.default_rng(5).uniform(-0.5, 0.5, round(seconds * RATE))
+
+
+def capture(source: DeviceSource, seconds: float) -> list:
+    chunks = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        chunk = source.read(0.5)
+        if chunk is not None:
+            chunks.append(chunk)
+    return chunks
+
+
+@pytest.fixture
+def source():
+    source = DeviceSource('PUL')
+    yield source
+    source.close()
+
+
+def test_what_is_played_is_what_is_captured(virtual_microphone, source, tmp_path):  # noqa: F811
+    played = noise(1.0)
+    soundfile.write(tmp_path / 'noise.wav', played, RATE)
+    source.open()
+    assert source.read(5.0) is not None
+    launched = time.monotonic_ns()
+    player = virtual_microphone.play(tmp_path / 'noise.wav')
+    chunks = capture(source, 2.5)
+    assert player.wait(10) == 0
+
+    captured = np.concatenate([chunk.samples[:, 0] for chunk in chunks]) / 32768
+    size = 2 ** int(np.ceil(np.log2(len(captured) + len(played))))
+    spectrum = np.fft.rfft(captured, size) * np.conj(np.fft.rfft(played, size))
+    correlation = np.fft.irfft(spectrum)[: len(captured) - len(played)]
+    lag = int(correlation.argmax())
+    found = captured[lag : lag + len(played)]
+    norm = np.linalg.norm(found) * np.linalg.norm(played)
+    assert correlation[lag] / norm > 0.99
+    others = np.delete(np.abs(correlation), range(max(0, lag - 5), lag + 6))
+    assert others.max() < 0.1 * correlation[lag]
+
+    assert source.overflows == 0
+    assert [c.sequence for c in chunks] == list(range(1, len(chunks) + 1))
+    steps = np.diff([chunk.time for chunk in chunks]) / chunks[0].duration
+    assert 0.9 < steps.min() <= steps.max() < 1.1
+    # paplay needs a moment to begin, and what it begins with must not seem older than itself.
+    assert -0.1e9 < chunks[0].time + lag / RATE * 1e9 - launched < 1.5e9
+
+
+def test_the_inputs_are_listed(virtual_microphone):  # noqa: F811
+    devices = {device.name: device for device in list_devices()}
+    assert 'pulse' in devices
+    assert devices['pulse'].channels >= 1
+    assert devices['pulse'].sample_rate == RATE
+
+
+def test_a_missing_device_is_named_with_the_ones_there_are(virtual_microphone):  # noqa: F811
+    with pytest.raises(SourceError, match=r"'theremin'.*pulse"):
+        DeviceSource('theremin').open()
+
+
+def test_portaudio_starts_without_noise(virtual_microphone, source, capfd):  # noqa: F811
+    source.open()
+    source.close()
+    assert capfd.readouterr() == ('', '')
+
+
+def test_the_microphone_is_lost_and_found(virtual_microphone: VirtualMicrophone, source):  # noqa: F811
+    source.open()
+    assert source.read(5.0) is not None
+    virtual_microphone.kill()
+    died = time.monotonic()
+    with pytest.raises(SourceError, match='pulse is lost'):
+        while time.monotonic() < died + 10:
+            source.read(0.2)
+    assert time.monotonic() - died < 5
+    source.close()
+    with pytest.raises(SourceError, match='no audio input'):
+        source.open()
+    virtual_microphone.start()
+    source.open()
+    assert source.read(5.0) is not None
+
+
+def test_a_slow_reader_loses_sound_but_is_told(virtual_microphone, source):  # noqa: F811
+    source.open()
+    assert source.read(5.0) is not None
+    time.sleep(3.0)
+    chunks = capture(source, 0.5)
+    assert source.overflows > 0
+    jumps = np.diff([chunk.sequence for chunk in chunks])
+    assert jumps.max() == 2
+    after = chunks[int(jumps.argmax()) + 1]
+    before = chunks[int(jumps.argmax())]
+    assert after.time - before.time > 0.3e9
+
+
+def test_closing_leaves_no_thread_behind(virtual_microphone, source):  # noqa: F811
+    before = threading.active_count()
+    for _ in range(3):
+        source.open()
+        assert source.read(5.0) is not None
+        source.close()
+        source.close()
+    assert threading.active_count() <= before
+    with pytest.raises(SourceError, match='not open'):
+        source.read(0.1)

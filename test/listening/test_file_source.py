@@ -1,0 +1,125 @@
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from improv_ros.listening.sources import EndOfAudio, FileSource, SourceError
+
+
+def tone(seconds: float, rate: int, channels: int = 1) -> np.ndarray:
+    phase = 2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate
+    return np.column_stack([0.5 / (1 + channel) * np.sin(phase) for channel in range(channels)])
+
+
+def read_all(source: FileSource) -> list:
+    chunks = []
+    with pytest.raises(EndOfAudio):
+        while True:
+            chunk = source.read(1.0)
+            assert chunk is not None
+            chunks.append(chunk)
+    return chunks
+
+
+@pytest.mark.parametrize(
+    ('name', 'subtype', 'rate', 'channels', 'exactness'),
+    [
+        ('a.wav', 'PCM_U8', 8000, 1, 1 / 127),
+        ('a.wav', 'PCM_16', 44100, 2, 1 / 32000),
+        ('a.wav', 'PCM_24', 48000, 1, 1 / 32000),
+        ('a.wav', 'FLOAT', 96000, 3, 1 / 32000),
+        ('a.flac', 'PCM_16', 16000, 1, 1 / 32000),
+        ('a.ogg', 'VORBIS', 22050, 2, 0.1),
+    ],
+)
+def test_any_format_is_read_to_its_end(tmp_path, name, subtype, rate, channels, exactness):
+    sound = tone(0.15, rate, channels)
+    soundfile.write(tmp_path / name, sound, rate, subtype)
+    source = FileSource(tmp_path / name)
+    source.open()
+    chunks = read_all(source)
+    source.close()
+    assert (source.sample_rate, source.channels) == (rate, channels)
+    heard = np.concatenate([chunk.samples for chunk in chunks]) / 32768
+    assert heard.shape == sound.shape
+    assert np.abs(heard - sound).max() <= exactness
+    assert [chunk.sequence for chunk in chunks] == list(range(len(chunks)))
+
+
+def test_a_recording_takes_as_long_as_it_sounds(tmp_path):
+    soundfile.write(tmp_path / 'a.wav', tone(1.0, 11025), 11025)
+    source = FileSource(tmp_path / 'a.wav', chunk_seconds=0.02)
+    began = time.monotonic_ns()
+    source.open()
+    source.read(1.0)
+    time.sleep(0.2)  # a pause of the reader must not delay what follows
+    for chunk in read_all(source):
+        assert began <= chunk.time <= time.monotonic_ns() - chunk.duration
+    assert abs((time.monotonic_ns() - began) / 1e9 - 1.0) < 0.15
+
+
+def test_stamps_follow_the_frames_without_drift(tmp_path):
+    soundfile.write(tmp_path / 'a.wav', tone(0.5, 11025), 11025)
+    source = FileSource(tmp_path / 'a.wav', chunk_seconds=0.017)
+    source.open()
+    chunks = read_all(source)
+    frames = 0
+    for chunk in chunks:
+        assert abs(chunk.time - chunks[0].time - frames * 1e9 / 11025) <= 1
+        frames += chunk.frames
+
+
+def test_no_chunk_comes_before_it_is_due(tmp_path):
+    soundfile.write(tmp_path / 'a.wav', tone(2.0, 8000), 8000)
+    source = FileSource(tmp_path / 'a.wav', chunk_seconds=0.5)
+    source.open()
+    began = time.monotonic()
+    assert source.read(0.05) is None
+    assert time.monotonic() - began < 0.4
+    chunk = source.read(1.0)
+    assert time.monotonic_ns() >= chunk.time + chunk.duration
+
+
+def test_a_loop_goes_on_without_a_seam(tmp_path):
+    sound = tone(0.05, 8000)
+    soundfile.write(tmp_path / 'a.wav', sound, 8000)
+    source = FileSource(tmp_path / 'a.wav', loop=True, chunk_seconds=0.02)
+    source.open()
+    heard = np.concatenate([source.read(1.0).samples for _ in range(10)]) / 32768
+    assert len(heard) == 1600
+    assert np.abs(heard - np.tile(sound, (4, 1))).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('content', 'complaint'), [(None, 'no audio file'), (b'this is no sound', 'not an audio file')]
+)
+def test_a_file_that_is_no_sound_is_named(tmp_path, content, complaint):
+    path = tmp_path / 'silly.wav'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=complaint) as caught:
+        FileSource(path).open()
+    assert 'silly.wav' in str(caught.value)
+
+
+def test_an_empty_recording_is_refused(tmp_path):
+    soundfile.write(tmp_path / 'empty.wav', np.zeros((0, 1)), 8000)
+    with pytest.raises(SourceError, match='no frames'):
+        FileSource(tmp_path / 'empty.wav', loop=True).open()
+
+
+def test_a_source_opens_again_from_the_beginning(tmp_path):
+    soundfile.write(tmp_path / 'a.wav', tone(0.1, 8000), 8000)
+    source = FileSource(tmp_path / 'a.wav')
+    source.open()
+    first = source.read(1.0)
+    source.open()
+    again = source.read(1.0)
+    assert again.sequence == 0
+    assert again.time > first.time
+    assert np.array_equal(again.samples, first.samples)
+    source.close()
+    source.close()
+    with pytest.raises(SourceError, match='not open'):
+        source.read(0.1)

@@ -1,0 +1,97 @@
+"""The streaming frame with an estimator that is a plain function of the sound."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+
+from improv_ros.event_text import is_note_off, is_note_on
+from improv_ros.listening.decoder import Decoder
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate
+from improv_ros.listening.transcription import StreamingTranscriber
+
+HOP = 160
+MIDDLE_C = 60 - LOWEST_PITCH
+
+
+class Switch:
+    """Believes that middle C sounds wherever a sample is 1, with one hop of memory."""
+
+    sample_rate = 16000
+    hop = HOP
+    latency_hops = 1
+
+    def reset(self) -> None:
+        self._before = 0.0
+
+    def step(self, samples: np.ndarray) -> Estimate:
+        now = float(samples.max())
+        onset, frame, velocity = np.zeros((3, PITCHES), np.float32)
+        onset[MIDDLE_C] = max(0.0, now - self._before)
+        frame[MIDDLE_C] = velocity[MIDDLE_C] = now
+        self._before = now
+        return Estimate(onset, frame, velocity)
+
+
+def notes(*hops: tuple[int, int], length: int = 60) -> np.ndarray:
+    """Sound in which middle C sounds in these ranges of hops (heard one hop late)."""
+    samples = np.zeros(length * HOP, np.float32)
+    for begin, end in hops:
+        samples[(begin + 1) * HOP : (end + 1) * HOP] = 1
+    return samples
+
+
+def test_a_note_is_dated_to_its_sound():
+    transcriber = StreamingTranscriber(Switch())
+    on, off = transcriber.process(notes((10, 30)))
+    assert is_note_on(on)
+    assert on.values[:2] == (60, 127)
+    assert on.time == 100_000_000
+    assert is_note_off(off)
+    assert 300_000_000 <= off.time <= 350_000_000
+
+
+def test_the_latency_is_what_is_promised():
+    transcriber = StreamingTranscriber(Switch())
+    sound = notes((10, 30))
+    heard = 0
+    while not transcriber.process(sound[heard : heard + 1]):
+        heard += 1
+    assert abs((heard + 1) / 16000 - 0.1 - transcriber.latency) <= 1 / 16000
+
+
+def test_flush_releases_and_begins_again():
+    transcriber = StreamingTranscriber(Switch())
+    assert [is_note_on(event) for event in transcriber.process(notes((10, 60)))] == [True]
+    released = transcriber.flush()
+    assert [is_note_off(event) for event in released] == [True]
+    assert released[0].time >= 590_000_000
+    assert transcriber.flush() == []
+    assert transcriber.process(notes((10, 30)))[0].time == 100_000_000
+
+
+def test_flush_tells_of_a_note_that_had_just_begun():
+    transcriber = StreamingTranscriber(Switch())
+    assert transcriber.process(notes((10, 12), length=12)) == []
+    on, off = transcriber.flush()
+    assert is_note_on(on) and is_note_off(off)
+    assert on.time == 100_000_000 < off.time
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    ranges=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8),
+    lengths=st.lists(st.integers(0, 1000), min_size=1, max_size=60),
+)
+def test_the_events_do_not_depend_on_the_chunks(ranges, lengths):
+    sound = notes(*((begin, begin + length) for begin, length in ranges), length=130)
+    whole = StreamingTranscriber(Switch(), Decoder(0.01, lookahead=2))
+    expected = whole.process(sound) + whole.flush()
+
+    pieces = StreamingTranscriber(Switch(), Decoder(0.01, lookahead=2))
+    cuts = np.cumsum(lengths)
+    events = [
+        e for piece in np.split(sound, cuts[cuts < len(sound)]) for e in pieces.process(piece)
+    ]
+    assert events + pieces.flush() == expected
+    assert [e.time for e in expected] == sorted(e.time for e in expected)
+    assert [is_note_on(e) for e in expected] == [True, False] * (len(expected) // 2)
