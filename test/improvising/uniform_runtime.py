@@ -1,7 +1,8 @@
 """A runtime that finds everything equally likely.
 
 It stands in for the network in property tests, which play thousands of phrases: it is quick,
-and, proposing anything at all, a harder test of the rules than a network with taste.
+and, proposing anything at all, a harder test of the rules than a network with taste. Its `h`
+counts the steps it remembers.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ class UniformRuntime:
             keys[0, step.what % KEYS] = step.what < KEYS
         elif step.what < WHATS:
             keys[0, KEYS] = step.what == 2 * KEYS
-        return memory._replace(keys=keys)
+        return memory._replace(h=memory.h + 1, keys=keys)
 
     def time_logits(self, memory: Memory) -> np.ndarray:
         logits = np.full(TIMES, -2.0, np.float32)
