@@ -14,11 +14,11 @@ RATE = 44100
 
 
 @pytest.mark.parametrize('driver', ['pulseaudio', ''])
-def test_the_synth_is_heard_on_the_default_audio_device(virtual_microphone, driver):  # noqa: F811
-    recorder = subprocess.Popen(
-        ['parec', '--format=s16le', f'--rate={RATE}', '--channels=1', '--latency-msec=50'],
-        stdout=subprocess.PIPE,
-    )
+def test_the_synth_is_heard_on_the_default_audio_device(virtual_microphone, tmp_path, driver):  # noqa: F811
+    recording = tmp_path / 'recording'
+    command = ['parec', '--format=s16le', f'--rate={RATE}', '--channels=1', '--latency-msec=50']
+    with recording.open('wb') as file:
+        recorder = subprocess.Popen(command, stdout=file)
     with Player([SynthOutput(driver=driver)]) as player:
         assert player.problems == {}
         now = time.monotonic_ns() + 500_000_000
@@ -26,8 +26,8 @@ def test_the_synth_is_heard_on_the_default_audio_device(virtual_microphone, driv
             player.submit([note_on(now, pitch, 100), note_off(now + 800_000_000, pitch)])
         time.sleep(2.0)
     recorder.terminate()
-    recorded, _ = recorder.communicate(timeout=5)
-    samples = np.frombuffer(recorded, np.int16) / 32768
+    recorder.wait(5)
+    samples = np.fromfile(recording, np.int16) / 32768
     assert len(samples) > RATE
     loud = np.abs(samples) > 0.01
     assert 0.02 < np.abs(samples).max() < 1.0

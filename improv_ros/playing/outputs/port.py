@@ -1,9 +1,12 @@
+import time
 from typing import Any
 
 from improv_ros.event_text import TimedEvent, message_of
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.ports import open_port
 from improv_ros.playing.sockets import SocketSender, is_socket
+
+SETTLING = 0.15  # seconds; JACK loses what is sent just after a port is opened or before it closes
 
 
 class PortOutput:
@@ -28,6 +31,7 @@ class PortOutput:
             self._port = SocketSender(self._port_name)
         else:
             self._port = open_port('output', self._port_name, self._virtual, self._api)
+            time.sleep(SETTLING)
 
     def send(self, event: TimedEvent) -> None:
         try:
@@ -38,4 +42,6 @@ class PortOutput:
     def close(self) -> None:
         if self._port is not None:
             port, self._port = self._port, None
+            if not is_socket(self._port_name):
+                time.sleep(SETTLING)
             port.close()
