@@ -40,7 +40,7 @@ _FRAME_HALF = 0.8
 _EVEN_PITCHES = (21, 36, 48, 88, 108)
 _EVEN_DECIBELS = (25, 9, 0, 0, 8)
 
-_LOUDEST_VELOCITY_LEVEL = -25.0  # dB of an attack at velocity 127 on that piano
+_LOUDEST_VELOCITY_LEVEL = -22.5  # dB of an attack at velocity 127 on that piano
 _DECIBELS_A_DECADE = 40  # of velocity, as General MIDI recommends
 
 _Floats = npt.NDArray[np.float32]
