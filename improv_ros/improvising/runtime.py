@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .vocabulary import KEYS, VERSION, Step
+from .vocabulary import FIRST_STEP, KEYS, PRESS, TIMES, VELOCITIES, VERSION, WHATS, Step
 
 MODELS = Path(__file__).resolve().parent.parent / 'models'
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
@@ -115,7 +115,26 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     chosen = litert if runtime == 'litert' else keras
     if not chosen.is_file():
         raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
-    return _LOADERS[runtime](chosen, _about(chosen))
+    loaded = _LOADERS[runtime](chosen, _about(chosen))
+    try:
+        _warm_up(loaded)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f'the model file {chosen} does not fit its description: {error}'
+        ) from error
+    return loaded
+
+
+def _warm_up(runtime: Runtime) -> None:
+    """Call every function once: a first call compiles, and tells whether the sizes fit."""
+    memory = runtime.advance(runtime.start(), FIRST_STEP)
+    for logits, size in (
+        (runtime.time_logits(memory), TIMES),
+        (runtime.what_logits(memory, 0), WHATS),
+        (runtime.velocity_logits(memory, 0, PRESS), VELOCITIES),
+    ):
+        if logits.shape != (size,):
+            raise ValueError(f'logits of shape {logits.shape}, not ({size},)')
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From audio chunks to timed events: keeps the stream of samples and the chunks' clock together."""
+"""From audio chunks to timed events: keeps the samples and the clock of their stamps together."""
 
 from __future__ import annotations
 

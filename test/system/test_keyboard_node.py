@@ -41,9 +41,7 @@ def test_what_the_player_sends_to_a_port_comes_back_through_the_keyboard(graph: 
 
 def test_a_keyboard_that_is_not_there_is_a_state(graph: Graph) -> None:
     node = graph.start('midi_keyboard', port='no such keyboard', midi_api='jack')
-    wait_until(
-        lambda: 'no such keyboard' in graph.says('midi_keyboard'), 'the reason'
-    )
+    wait_until(lambda: 'no such keyboard' in graph.says('midi_keyboard'), 'the reason')
     assert node.process.poll() is None
 
 
