@@ -118,7 +118,7 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     loaded = _LOADERS[runtime](chosen, _about(chosen))
     try:
         _warm_up(loaded)
-    except (TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
             f'the model file {chosen} does not fit its description: {error}'
         ) from error
