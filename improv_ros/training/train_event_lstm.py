@@ -14,9 +14,10 @@ import numpy as np
 
 from improv_ros.improvising.runtime import load_network
 
-from .dataset import Dataset, Windows, load_dataset
+from .dataset import Dataset, load_dataset
 from .evaluation import Surprise, measure, unigram
 from .model_card import write_card
+from .windows import Windows
 
 
 @dataclass
@@ -184,7 +185,9 @@ class Checkpoint:
 
     def save(self, model: Any, progress: Progress) -> None:
         """Write the checkpoint; a kill at any moment leaves the old one or the new one."""
-        arrays = {f'v{i}': np.asarray(value) for i, value in enumerate(_variables(model))}
+        arrays: dict[str, Any] = {
+            f'v{i}': np.asarray(value) for i, value in enumerate(_variables(model))
+        }
         unfinished = self.path.with_name('checkpoint.part.npz')
         np.savez(
             unfinished,
