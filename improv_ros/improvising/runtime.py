@@ -183,6 +183,8 @@ def load_network(path: Path) -> Any:
     """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be."""
     if not path.is_file():
         raise ModelError(f'there is no model file {path}')
+    if path.suffix != '.keras':
+        raise ModelError(f'{path} is no .keras file, which TensorFlow needs')
     if not (find_spec('keras') and find_spec('tensorflow')):
         raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
     _about(path)

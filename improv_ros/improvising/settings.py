@@ -41,7 +41,7 @@ class Settings:
     shortest_answer, longest_answer: bounds in seconds on an answer, else as long as the
         phrase.
     ignore_while_speaking: True where a microphone also hears the robot: what is heard while
-        it speaks is not listened to.
+        it speaks, or as an echo just after, is not listened to.
 
     Raises ValueError naming a setting that is out of its bounds.
     """
