@@ -110,6 +110,8 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     if path.suffix not in ('.tflite', '.keras'):
         raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
     litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
+    if not litert.is_file() and not keras.is_file():
+        raise ModelError(f'there is no model file {path}')
     if runtime == 'auto':
         runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
     chosen = litert if runtime == 'litert' else keras
