@@ -50,7 +50,7 @@ class Settings:
     pause: float = 0.8
     lookahead: float = 0.25
     temperature: float = 0.95
-    top_p: float = 0.97
+    top_p: float = 0.99
     lowest_pitch: int = LOWEST_PITCH
     highest_pitch: int = HIGHEST_PITCH
     max_polyphony: int = 10

@@ -52,6 +52,11 @@ class NoteListener:
         self.received = 0
         self.malformed = 0
 
+    @property
+    def publishers(self) -> int:
+        """How many publishers this listener is connected with."""
+        return self._node.count_publishers(self._subscription.topic_name)
+
     def figures(self) -> dict[str, object]:
         """Return what diagnostics should show of this topic."""
         return {
