@@ -16,6 +16,7 @@ import yaml
 
 import improv_ros
 from improv_ros import bringup
+from improv_ros.nodes.managed_node import SHARED
 
 ROOT = Path(__file__).parents[1]
 NODES = ('microphone', 'transcriber', 'improviser', 'midi_player', 'midi_keyboard')
@@ -51,7 +52,7 @@ def test_the_config_shows_every_parameter_with_its_default(executable: str) -> N
     config = yaml.safe_load((ROOT / 'config' / 'improv.yaml').read_text())
     shown = config[f'/**/{executable}']['ros__parameters']
     settings = importlib.import_module(f'improv_ros.nodes.{executable}').SETTINGS
-    assert shown == {'autostart': True, **{s.name: s.default for s in settings}}
+    assert shown == {s.name: s.default for s in (*SHARED, *settings)}
 
 
 @pytest.mark.parametrize('executable', NODES)
