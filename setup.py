@@ -18,6 +18,7 @@ EXTRAS = {
     'audio': ['PyAudio>=0.2.14', 'soundfile>=0.12', 'soxr>=0.3.7'],
     'midi': ['python-rtmidi>=1.5.8'],
     'synth': ['pyfluidsynth>=1.3.4', 'soundfile>=0.12'],
+    'bag': ['mcap>=1.5'],
     'network': ['ai-edge-litert>=2.1'],
     'train': ['tensorflow>=2.16', 'keras>=3.4', 'matplotlib>=3.5', 'tqdm>=4.60'],
     'plot': ['matplotlib>=3.5'],

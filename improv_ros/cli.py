@@ -18,6 +18,8 @@ COMMANDS = {
     'render': ('improv_ros.event_text.render_command', 'event text to a MIDI or WAV file'),
     'run': ('improv_ros.run_command', 'start the chain, one process a node'),
     'demo': ('improv_ros.demo.command', 'play a recording into the chain and keep what comes out'),
+    'record': ('improv_ros.bags.record_command', 'keep a session as a bag'),
+    'replay': ('improv_ros.bags.replay_command', 'play a bag into the graph, in time'),
     'train': ('improv_ros.training.train_command', 'train a network'),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
 }

@@ -10,6 +10,8 @@ from std_msgs.msg import String
 
 from improv_ros.event_text import EventTextError, StreamReader, StreamWriter, TimedEvent
 
+# Every topic that carries event text, in the order of the flow.
+NOTE_TOPICS = ('heard_notes', 'generated_notes', 'performed_notes', 'played_notes')
 CHAIN_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=100,
