@@ -24,6 +24,7 @@ from improv_ros.bags.time_shift import TimeShift, shift_text
 from improv_ros.event_text import EventTextError, StreamReader, format_text, from_timed
 from improv_ros.listening.audio_chunk import AudioChunkError
 from improv_ros.nodes.audio_topic import audio_chunk, audio_message
+from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.note_topics import CHAIN_QOS
 
 LISTENERS_TIMEOUT = 3.0  # seconds that every topic has to find somebody who listens
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if bag.broken_off:
         print('improv replay: the recording breaks off; replaying what there is', file=sys.stderr)
     messages = [message for message in bag.messages if message.topic in topics]
+    recover_losses_soon()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     player = Replayer(topics, arguments.namespace)
     try:

@@ -14,6 +14,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from improv_ros.nodes.clock_watch import ClockWatch
+from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.parameters import Setting, Settings
 
 AUTOSTART = Setting(
@@ -213,6 +214,7 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    recover_losses_soon()
     # rclpy's own handlers would close the context before the node could send its last words.
     rclpy.init(
         args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO

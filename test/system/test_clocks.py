@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import platform
 
-import pytest
 from std_msgs.msg import String
 
+from clocks import a_clock_ahead_by
 from graph import Graph, wait_until
 
 KEY = f'clock of {platform.node()} minus ours (ms)'
@@ -22,10 +21,6 @@ def offset(graph: Graph, name: str) -> tuple[float, float] | None:
     return milliseconds, uncertainty
 
 
-def libfaketime() -> Path:
-    return next(Path('/usr/lib').glob('*/faketime/libfaketime.so.1'))
-
-
 def test_clocks_that_agree_are_no_warning(graph: Graph) -> None:
     graph.start('transcriber')
     graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
@@ -36,14 +31,9 @@ def test_clocks_that_agree_are_no_warning(graph: Graph) -> None:
     wait_until(lambda: graph.healthy('midi_player'), 'a healthy player')
 
 
-def test_a_clock_that_is_wrong_is_named_on_both_sides(
-    graph: Graph, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_is_wrong_is_named_on_both_sides(graph: Graph) -> None:
     graph.start('transcriber')
-    with monkeypatch.context() as there:
-        there.setenv('LD_PRELOAD', str(libfaketime()))
-        there.setenv('FAKETIME', '+0.05')
-        there.setenv('FAKETIME_DONT_FAKE_MONOTONIC', '1')
+    with a_clock_ahead_by(0.05):
         path = str(graph.folder / 'played.mid')
         player = graph.start('midi_player', outputs='file', midi_file=path, clock_tolerance=0.02)
     wait_until(lambda: 'ahead of' in graph.says('transcriber'), "a warning about the player's")
