@@ -49,7 +49,14 @@ def free_port() -> int:
 class NodeProcess:
     """A node of the chain in a process of its own, its words kept."""
 
-    def __init__(self, executable: str, folder: Path, env: dict[str, str], **parameters: Any):
+    def __init__(
+        self,
+        executable: str,
+        folder: Path,
+        env: dict[str, str],
+        namespace: str = NAMESPACE,
+        **parameters: Any,
+    ) -> None:
         self.log = folder / f'{executable}.log'
         file = folder / f'{executable}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
@@ -57,7 +64,7 @@ class NodeProcess:
         command = [sys.executable, '-m', f'improv_ros.nodes.{executable}']
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
-                [*command, '--ros-args', '-r', f'__ns:={NAMESPACE}', *files],
+                [*command, '--ros-args', '-r', f'__ns:={namespace}', *files],
                 env={**os.environ, **env},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,8 +91,9 @@ class NodeProcess:
 class Graph:
     """One test's own ROS domain, with a probe on every topic of the chain."""
 
-    def __init__(self, folder: Path, domain: int) -> None:
+    def __init__(self, folder: Path, domain: int, namespace: str = NAMESPACE) -> None:
         self.folder = folder
+        self.namespace = namespace
         self.env = {
             'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
@@ -103,7 +111,7 @@ class Graph:
             domain_id=domain,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.probe = Node('probe', namespace=NAMESPACE, context=self._context)
+        self.probe = Node('probe', namespace=namespace, context=self._context)
         for topic in ('heard_notes', 'generated_notes', 'played_notes'):
             self._listen(topic)
         self.probe.create_subscription(Int16MultiArray, 'audio', self.chunks.append, CHAIN_QOS)
@@ -115,7 +123,7 @@ class Graph:
 
     def start(self, executable: str, **parameters: Any) -> NodeProcess:
         """Start a node in this domain."""
-        node = NodeProcess(executable, self.folder, self.env, **parameters)
+        node = NodeProcess(executable, self.folder, self.env, self.namespace, **parameters)
         self.nodes.append(node)
         return node
 
@@ -169,13 +177,15 @@ class Graph:
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.diagnostics[status.name.rpartition(' ')[2]] = status
+            ensemble, _, node = status.name.rpartition(': ')
+            if ensemble == self.namespace.strip('/'):
+                self.diagnostics[node] = status
 
 
 @contextlib.contextmanager
-def graph_in(folder: Path, domain: int) -> Iterator[Graph]:
+def graph_in(folder: Path, domain: int, namespace: str = NAMESPACE) -> Iterator[Graph]:
     """Provide a graph and clean it up."""
-    graph = Graph(folder, domain)
+    graph = Graph(folder, domain, namespace)
     try:
         yield graph
     finally:

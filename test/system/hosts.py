@@ -33,17 +33,11 @@ class Hosts:
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, 'stderr', '') or str(error)
             raise NoNamespacesError(f'ip netns add: {said.strip()}') from None
-        for number, name in enumerate(names, 1):
-            self._make(name)
-            self._ip('wire', 'link', 'add', name, 'type', 'veth', 'peer', 'eth0')
-            self._ip('wire', 'link', 'set', 'eth0', 'netns', self._full(name))
-            self._ip('wire', 'link', 'set', name, 'up')
-            self._ip(name, 'address', 'add', f'10.77.0.{number}/24', 'dev', 'eth0')
-            self._ip(name, 'link', 'set', 'lo', 'up')
-            self._ip(name, 'link', 'set', 'eth0', 'up')
-            # The cable carries what is sent; a sum left for the hardware would never be made.
-            inside = ('ip', 'netns', 'exec', self._full(name))
-            self._run(*inside, 'ethtool', '-K', 'eth0', 'tx', 'off')
+        try:
+            self._join()
+        except BaseException:
+            self.close()
+            raise
 
     def connect(self, delay: float, loss: float) -> None:
         """Lay the cable: each way takes this many milliseconds, and loses this many percent."""
@@ -77,6 +71,19 @@ class Hosts:
             self._wire.wait()
         for name in self._made:
             subprocess.run(['ip', 'netns', 'delete', name], check=True)
+
+    def _join(self) -> None:
+        for number, name in enumerate(self._names, 1):
+            self._make(name)
+            self._ip('wire', 'link', 'add', name, 'type', 'veth', 'peer', 'eth0')
+            self._ip('wire', 'link', 'set', 'eth0', 'netns', self._full(name))
+            self._ip('wire', 'link', 'set', name, 'up')
+            self._ip(name, 'address', 'add', f'10.77.0.{number}/24', 'dev', 'eth0')
+            self._ip(name, 'link', 'set', 'lo', 'up')
+            self._ip(name, 'link', 'set', 'eth0', 'up')
+            # The cable carries what is sent; a sum left for the hardware would never be made.
+            inside = ('ip', 'netns', 'exec', self._full(name))
+            self._run(*inside, 'ethtool', '-K', 'eth0', 'tx', 'off')
 
     def _full(self, name: str) -> str:
         return f'improv-{self._id}-{name}'
