@@ -45,11 +45,12 @@ class Performer:
         self.lateness = Lateness()
         self._obedience = Obedience()
         self._moves = -1  # announced; none yet, not even the way to the start
-        # Wherever the joints are, they have time to come to the start from the far end.
+        # Wherever the joints are, they have time to come from the far end, and twice that, for
+        # how they do is up to their controller.
         self._at_start = start
         if self.planner.joints:
             ways = [way for s in body.strikers for t in s.travel.values() for way in t.values()]
-            self._at_start += max(ways) + REACTION
+            self._at_start += 2 * max(ways) + REACTION
         self.planner.wait_until(self._at_start)
 
     def hear(self, events: Iterable[TimedEvent], now: int) -> Announcement:
