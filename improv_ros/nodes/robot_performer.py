@@ -71,6 +71,7 @@ class RobotPerformer(ManagedNode):
         self._latest: deque[str] = deque(maxlen=LATEST_NOTES)
         self._performer = Performer(self._body, self._lookahead(), self._now())
         self._listener = NoteListener(self, 'generated_notes', self._hear)
+        self._followers = 0  # joint controllers that know where the joints should be
         self._reports = None
         if self.settings['feedback'] == 'body':
             self._reports = NoteListener(self, 'body_notes', self._reported)
@@ -130,6 +131,10 @@ class RobotPerformer(ManagedNode):
         self._announce(self._performer.hear(events, self._now()))
 
     def _advance(self) -> None:
+        followers = self._trajectory.get_subscription_count()
+        if followers > self._followers:
+            self._performer.go_to_start(self._now())
+        self._followers = followers
         self._announce(self._performer.advance(self._now()))
         self._tell_what_sounded()
 

@@ -44,12 +44,20 @@ class Performer:
         self.planner = Planner(body, lookahead, assign, at_once)
         self.lateness = Lateness()
         self._obedience = Obedience()
-        self._moves = -1  # announced; none yet, not even the way to the start
-        # Wherever the joints are, they have time to come from the far end, and twice that, for
-        # how they do is up to their controller.
-        self._at_start = start
+        self.go_to_start(start)
+
+    def go_to_start(self, now: int) -> None:
+        """Let the joints come from wherever they are to where they should be, before all else.
+
+        For the beginning, and for when a joint controller has joined only now.
+        """
+        self._announced = -1
+        self._at_start = now
         if self.planner.joints:
-            ways = [way for s in body.strikers for t in s.travel.values() for way in t.values()]
+            # They have time to come from the far end, and twice that, for how they do is up to
+            # their controller.
+            strikers = self.planner.body.strikers
+            ways = [way for s in strikers for row in s.travel.values() for way in row.values()]
             self._at_start += 2 * max(ways) + REACTION
         self.planner.wait_until(self._at_start)
 
@@ -78,7 +86,7 @@ class Performer:
             strike_events(commands),
             notices=[c.sound - now for c in commands if c.kind == 'strike'],
         )
-        if self.planner.joints and self._moves != self.planner.moves:
-            self._moves = self.planner.moves
+        if self.planner.joints and self._announced != self.planner.moves:
+            self._announced = self.planner.moves
             announcement.trajectory = self.planner.trajectory(max(now, self._at_start))
         return announcement
