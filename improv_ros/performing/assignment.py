@@ -14,6 +14,7 @@ from improv_ros.performing.body import SECOND, Body
 
 MOST_STATES = 200  # the best of these are followed; two strikers rarely have more
 REACTION = SECOND // 50  # from publishing a move to when it can begin
+ROUNDING = SECOND // 1000  # a command comes so much late at most: event text counts in this
 TRAVEL_PRICE = 0.01  # of a second of travel, in weights of a note: only to choose between equals
 
 
@@ -73,7 +74,8 @@ class Reach:
 
     def after(self, note: Note) -> State:
         """Return a striker's state after a note that is let go of as soon as possible."""
-        return State(note.pitch, max(note.time, self.command_time(note) + self._body.repeat // 2))
+        hit = note.time + ROUNDING
+        return State(note.pitch, max(hit, self.command_time(note) + self._body.repeat // 2))
 
 
 Assign = Callable[[Body, Sequence[int], Sequence[State], Sequence[Note], int], list[Choice]]

@@ -15,6 +15,7 @@ from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 from improv_ros.event_text.events import SUSTAIN
 from improv_ros.performing.assignment import (
     REACTION,
+    ROUNDING,
     Assign,
     Choice,
     Note,
@@ -142,7 +143,7 @@ class Planner:
 
     def clear(self, time: int, now: int) -> list[Command]:
         """Withdraw every note and command from a time on, and let go of all keys then."""
-        time = max(time, now)
+        time = max(time, now + 1)  # what is due now is done
         self._voices.clear(time)
         for group, notes in self._notes.items():
             kept = [note for note in notes if note.time < time]
@@ -313,7 +314,7 @@ class Planner:
         self.counts.performed -= withdrawn
         arm.strikes = kept
         # What is on its way to a key goes on, what strikes finishes, and what holds lets go.
-        busy = [max(s.sound, s.time + self.body.repeat // 2) for s in kept]
+        busy = [max(s.sound + ROUNDING, s.time + self.body.repeat // 2) for s in kept]
         if arm.timeline is not None:
             busy.append(arm.timeline.end)
         busy = [end for end in busy if end > time]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from improv_ros.event_text import StreamReader, is_note_on
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
+STILL = 1e-9  # of a joint's unit in a millisecond
 IN_PLACE = 0.002  # of a joint's unit: how near to a key's place a striker hits it
 
 
@@ -65,6 +67,7 @@ class Simulator:
         self._trajectory: Published | None = None
         self._positions: dict[str, float] = {}
         self._speeds: dict[str, float] = {}
+        self._before: dict[str, float] = {}  # the positions a millisecond ago
         self._restored: dict[str, float] = {}
         self.now = 0
 
@@ -99,8 +102,9 @@ class Simulator:
     def _move(self) -> None:
         if self._trajectory is None:
             return
+        self._before = dict(self._positions)
         for index, joint in enumerate(self._trajectory.joints):
-            position = self._commanded(index, joint)
+            position = self._commanded(index, self.now)
             before = self._positions.get(joint)
             if before is not None:
                 speed = (position - before) * SECOND / MILLISECOND
@@ -111,11 +115,11 @@ class Simulator:
                 self._speeds[joint] = speed
             self._positions[joint] = position
 
-    def _commanded(self, index: int, joint: str) -> float:
+    def _commanded(self, index: int, now: int) -> float:
         """Return where a joint is, as a joint trajectory controller interpolates."""
         assert self._trajectory is not None
         points = self._trajectory.points
-        after = bisect_right([point[0] for point in points], self.now)
+        after = bisect_right([point[0] for point in points], now)
         if after == len(points):
             return points[-1][1][index]
         time, positions, velocities = points[after]
@@ -125,7 +129,7 @@ class Simulator:
         else:
             begin, origins, speeds = points[after - 1]
         length = (time - begin) / SECOND
-        share = (self.now - begin) / (time - begin)
+        share = (now - begin) / (time - begin)
         if not velocities:
             return origins[index] + (positions[index] - origins[index]) * share
         square, cube = share * share, share * share * share
@@ -153,7 +157,7 @@ class Simulator:
         for impact in [i for i in self._impacts if i[0] <= self.now]:
             self._impacts.remove(impact)
             time, striker, velocity = impact
-            self.hits.append(Hit(time, striker, self._under(striker), velocity))
+            self.hits.append(Hit(time, striker, self._under(striker, time), velocity))
 
     def _flight(self, velocity: int) -> int:
         """Return how long a striker flies: on straight lines between the points of the table."""
@@ -162,21 +166,24 @@ class Simulator:
         table = sorted(self._latency.items())
         if velocity <= table[0][0]:
             return round(table[0][1] * SECOND)
-        for (low, slow), (high, quick) in zip(table, table[1:], strict=False):
+        for (low, slow), (high, quick) in itertools.pairwise(table):
             if velocity <= high:
                 share = (velocity - low) / (high - low)
                 return round((slow + (quick - slow) * share) * SECOND)
         return round(table[-1][1] * SECOND)
 
-    def _under(self, striker: int) -> int | None:
+    def _under(self, striker: int, time: int) -> int | None:
         """Return the key under a striker that stands still there; None where it does not."""
         name = self._names[striker]
         if not self._moving:
             return next(iter(self._keys[name]))
-        if abs(self._speeds.get(name, 0.0)) > 1e-6:
+        assert self._trajectory is not None
+        index = self._trajectory.joints.index(name)
+        here = self._commanded(index, time)
+        if abs(here - self._before[name]) > STILL:
             return None
         for pitch, position in self._keys[name].items():
-            if abs(self._positions[name] - position) <= IN_PLACE:
+            if abs(here - position) <= IN_PLACE:
                 return pitch
         return None
 

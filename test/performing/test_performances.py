@@ -95,7 +95,7 @@ def check(name: str, events: list[TimedEvent], result: Rehearsal) -> None:
 
 @pytest.mark.parametrize('name', SHIPPED)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_any_music_is_struck_in_time_and_within_the_limits(name: str, data: st.DataObject) -> None:
     events = data.draw(music())
     notice = data.draw(st.sampled_from([150, 250, 500, 1000])) * MILLISECOND
