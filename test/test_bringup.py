@@ -19,7 +19,14 @@ from improv_ros import bringup
 from improv_ros.nodes.managed_node import SHARED
 
 ROOT = Path(__file__).parents[1]
-NODES = ('microphone', 'transcriber', 'improviser', 'midi_player', 'midi_keyboard')
+NODES = (
+    'microphone',
+    'transcriber',
+    'improviser',
+    'midi_player',
+    'midi_keyboard',
+    'robot_performer',
+)
 
 
 def names(**values: str) -> list[str]:
@@ -32,6 +39,14 @@ def test_the_chain_listens_through_a_microphone_by_default() -> None:
 
 def test_a_keyboard_takes_the_place_of_the_microphone() -> None:
     assert names(input='keyboard') == ['midi_keyboard', 'improviser', 'midi_player']
+
+
+def test_a_robot_takes_the_place_of_the_player_and_the_improviser_knows_its_limits() -> None:
+    *ears, improviser, robot = bringup.chain({'body': 'marimba_arms'})
+    assert [node.executable for node in ears] == ['microphone', 'transcriber']
+    assert improviser.parameters['instrument'] == 'marimba_arms'
+    assert improviser.parameters['lookahead'] == 1.0
+    assert (robot.executable, robot.parameters) == ('robot_performer', {'body': 'marimba_arms'})
 
 
 def test_arguments_become_parameters_and_empty_ones_override_nothing() -> None:
@@ -114,7 +129,13 @@ def test_the_launch_file_declares_the_arguments_of_improv_run(launch_file) -> No
 
 
 @pytest.mark.parametrize(
-    'given', [{}, {'input': 'file', 'file': 'a.wav'}, {'input': 'keyboard', 'output': 'port'}]
+    'given',
+    [
+        {},
+        {'input': 'file', 'file': 'a.wav'},
+        {'input': 'keyboard', 'output': 'port'},
+        {'body': 'drums_8'},
+    ],
 )
 def test_the_launch_file_starts_what_the_list_says(launch_file, given) -> None:
     values = {argument.name: argument.default for argument in bringup.ARGUMENTS} | given

@@ -26,6 +26,13 @@ from improv_ros.event_text import StreamReader, TimedEvent
 from improv_ros.nodes.note_topics import CHAIN_QOS
 
 NAMESPACE = '/improv'
+NOTE_TOPICS = (
+    'heard_notes',
+    'generated_notes',
+    'played_notes',
+    'performed_notes',
+    'strikes',
+)
 PATIENCE = 30.0  # seconds; generous, for a busy machine
 
 
@@ -112,7 +119,7 @@ class Graph:
             signal_handler_options=SignalHandlerOptions.NO,
         )
         self.probe = Node('probe', namespace=namespace, context=self._context)
-        for topic in ('heard_notes', 'generated_notes', 'played_notes'):
+        for topic in NOTE_TOPICS:
             self._listen(topic)
         self.probe.create_subscription(Int16MultiArray, 'audio', self.chunks.append, CHAIN_QOS)
         self.probe.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
@@ -133,7 +140,8 @@ class Graph:
 
     def publisher(self, topic: str, kind: type = String) -> Any:
         """Return a publisher on a topic of the chain, once somebody listens there besides us."""
-        ours = self.probe.count_subscribers(topic)
+        name = f'{NAMESPACE}/{topic}'
+        ours = sum(own.topic_name == name for own in self.probe.subscriptions)
         publisher = self.probe.create_publisher(kind, topic, CHAIN_QOS)
         wait_until(lambda: publisher.get_subscription_count() > ours, f'a listener on {topic}')
         return publisher
