@@ -42,7 +42,7 @@ setup(
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
         ('share/' + package_name + '/launch', glob('launch/*.launch.py')),
-        ('share/' + package_name + '/config', glob('config/*.yaml')),
+        ('share/' + package_name + '/config', glob('config/*.*')),
         ('share/' + package_name + '/config/bodies', glob('config/bodies/*.yaml')),
         ('share/' + package_name + '/demo', glob('demo/*')),
         ('share/' + package_name + '/models', glob('improv_ros/models/*.*')),
