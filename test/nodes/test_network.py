@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from improv_ros.bringup import share
-from improv_ros.nodes.network import PROFILES, recover_losses_soon
+from improv_ros.nodes.network import FILES, VARIABLES, recover_losses_soon
 
 JOIN = """
 from improv_ros.nodes.network import recover_losses_soon
@@ -24,32 +24,39 @@ rclpy.create_node('writer').create_publisher(String, 'words', 1)
 
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in PROFILES:
+    for variable in (*VARIABLES, 'ROS_DISTRO'):
         # Set, then deleted, so that what the test makes of it is undone.
         monkeypatch.setenv(variable, '')
         monkeypatch.delenv(variable)
 
 
+def named() -> dict[str, str]:
+    return {variable: os.environ[variable] for variable in VARIABLES if variable in os.environ}
+
+
 @pytest.mark.usefixtures('plain_environment')
-def test_profiles_are_named_where_the_user_names_none() -> None:
+@pytest.mark.parametrize(
+    ('distribution', 'version'), [('', 0), ('kilted', 0), ('humble', 1), ('jazzy', 1)]
+)
+def test_a_profile_is_named_where_the_user_names_none(
+    distribution: str, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('ROS_DISTRO', distribution)
     recover_losses_soon()
-    for variable, file in PROFILES.items():
-        assert os.environ[variable] == str(share(file))
+    assert named() == {VARIABLES[version]: str(share(FILES[version]))}
 
 
 @pytest.mark.usefixtures('plain_environment')
-@pytest.mark.parametrize('variable', PROFILES)
+@pytest.mark.parametrize('variable', VARIABLES)
 def test_what_the_user_names_stands_alone(variable: str, monkeypatch) -> None:
     monkeypatch.setenv(variable, '/my/own.xml')
     recover_losses_soon()
-    assert {v: os.environ.get(v) for v in PROFILES if v in os.environ} == {variable: '/my/own.xml'}
+    assert named() == {variable: '/my/own.xml'}
 
 
 def test_both_spellings_say_the_same() -> None:
-    texts = {
-        ''.join(ElementTree.parse(share(file)).getroot().itertext()).split()[-1]
-        for file in PROFILES.values()
-    }
+    roots = [ElementTree.parse(share(file)).getroot() for file in FILES]
+    texts = {''.join(root.itertext()).split()[-1] for root in roots}
     assert texts == {'20000000'}
 
 
