@@ -51,7 +51,7 @@ def test_each_hears_answers_and_obeys_its_own_only(ensembles: tuple[Graph, Graph
         )
     ]
     publisher.publish(String(data=StreamWriter().write(phrase)[0]))
-    wait_until(lambda: sum(map(is_note_on, first.events['played_notes'])) > 2, 'an answer in /a')
+    wait_until(lambda: any(map(is_note_on, first.events['played_notes'])), 'an answer in /a')
     wait_until(
         lambda: (
             first.figures('improviser')['speaking'] == 'False'
