@@ -6,11 +6,11 @@ import os
 
 from improv_ros.bringup import share
 
-# Fast DDS 3 and 2 each have a variable, and spell what stands in the file in their own way.
-PROFILES = {
-    'FASTDDS_DEFAULT_PROFILES_FILE': 'config/fastdds.xml',
-    'FASTRTPS_DEFAULT_PROFILES_FILE': 'config/fastdds2.xml',
-}
+# Fast DDS 2, of these distributions, has its own name for the variable, and its own spelling of
+# what stands in the file.
+FAST_DDS_2 = ('humble', 'iron', 'jazzy')
+VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+FILES = ('config/fastdds.xml', 'config/fastdds2.xml')
 
 
 def recover_losses_soon() -> None:
@@ -18,5 +18,6 @@ def recover_losses_soon() -> None:
 
     Call it before `rclpy.init`. Where the user names profiles of their own, these stand.
     """
-    if not PROFILES.keys() & os.environ.keys():
-        os.environ.update({variable: str(share(file)) for variable, file in PROFILES.items()})
+    if not any(variable in os.environ for variable in VARIABLES):
+        old = os.environ.get('ROS_DISTRO') in FAST_DDS_2
+        os.environ[VARIABLES[old]] = str(share(FILES[old]))

@@ -75,7 +75,7 @@ def test_the_chain_plays_across_three_hosts(tmp_path: Path, delay: int) -> None:
 
     # The notes come in order and paired, none lost on either link.
     assert listening['heard_notes lost'] == playing['generated_notes lost'] == '0'
-    assert len(paired(heard)) > 15
+    assert len(paired(heard)) > 10
     for events in (heard, generated, played):
         assert_paired([event for event in events if event.kind == 'no'])
     assert [event.time for event in played] == sorted(event.time for event in played)
