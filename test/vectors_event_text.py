@@ -127,7 +127,6 @@ MESSAGES = {
 }
 
 
-
 def written(event: TimedEvent) -> str:
     """Return an event as a line of the vectors."""
     fields = [field.hex() if isinstance(field, bytes) else str(field) for field in event.values]

@@ -81,9 +81,7 @@ def test_it_passes_the_shared_vectors(try_vectors: Path) -> None:
     assert result.stdout == f'{sum(map(len, cases().values()))} messages, 0 wrong\n'
 
 
-def test_it_makes_of_damaged_messages_what_python_makes(
-    try_vectors: Path, tmp_path: Path
-) -> None:
+def test_it_makes_of_damaged_messages_what_python_makes(try_vectors: Path, tmp_path: Path) -> None:
     source = random.Random(1)
     messages = [text for case in cases().values() for text, _ in case]
     damaged = {}

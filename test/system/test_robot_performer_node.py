@@ -98,7 +98,7 @@ def test_arms_are_moved_and_the_body_reports_how_late_it_was(graph: Graph) -> No
     last = path.points[-1].time_from_start
     arrival = stamp + last.sec * SECOND + last.nanosec
     assert stamp < arrival <= strikes[0].time
-    moved = [a != b for a, b in zip(path.points[0].positions, path.points[-1].positions)]
+    moved = [a != b for a, b in zip(path.points[0].positions, path.points[-1].positions, strict=True)]
     assert moved[strikes[0].values[0]]
     assert list(path.points[-1].velocities) == [0.0, 0.0]
 
