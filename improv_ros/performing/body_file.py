@@ -83,10 +83,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
+            name = str(key.value)
+            if name in seen:
                 line = key.start_mark.line + 1
-                raise BodyError(f'{key.value}: it is there twice, again in line {line}')
-            seen.add(key.value)
+                raise BodyError(f'{name}: it is there twice, again in line {line}')
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from improv_ros.performing.body import SECOND
 
 CHORD = SECOND // 20  # onsets this near to each other are one chord
-MELODY, BASS, INNER = 3.0, 2.0, 1.0
+MELODY, BASS, INNER = 2.0, 1.5, 1.0
 
 
 @dataclass

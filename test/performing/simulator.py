@@ -194,7 +194,7 @@ class Simulator:
 
 def _names(described: Any) -> list[str]:
     if isinstance(described, int):
-        return [str(number) for number in range(described)]
+        return [f'striker_{number}' for number in range(described)]
     return [one['joint'] if isinstance(one, dict) else one for one in described]
 
 
@@ -205,11 +205,13 @@ def _keys(body: dict[str, Any], names: list[str]) -> dict[str, dict[int, float]]
         keys: dict[str, dict[int, float]] = {name: {} for name in names}
         for pitch, place in pitches.items():
             joint = place.get('joint')
-            for name in names if joint is None else [joint]:
+            for name in names if joint is None else joint if isinstance(joint, list) else [joint]:
                 keys[name][pitch] = place.get('position', 0.0)
         return keys
-    first, last = map(int, pitches.split('-'))
-    row = range(first, last + 1)
+    row: list[int] = []
+    for part in pitches if isinstance(pitches, list) else [pitches]:
+        first, _, last = str(part).partition('-')
+        row += range(int(first), int(last or first) + 1)
     if 'move' in body:
         return {name: {p: float(i) for i, p in enumerate(row)} for name in names}
     return {name: {pitch: 0.0} for name, pitch in zip(names, row, strict=True)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+import math
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ from simulator import SECOND
 
 MILLISECOND = 1_000_000
 START = 4 * SECOND  # of the music: the arms have found their places
-SHIPPED = sorted(path.stem for path in BODIES.glob('*.yaml'))
+SHIPPED = sorted(BODIES.glob('*.yaml'))
+OTHERS = sorted((Path(__file__).parent / 'bodies').glob('*.yaml'))
+every_body = pytest.mark.parametrize('path', [*SHIPPED, *OTHERS], ids=lambda path: path.stem)
 
 
 @st.composite
@@ -55,9 +59,9 @@ def paired(events: list[TimedEvent]) -> list[TimedEvent]:
     return result
 
 
-def check(name: str, events: list[TimedEvent], result: Rehearsal) -> None:
+def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
     """Check what the simulated body did against what was asked of it."""
-    body = read_body(BODIES / f'{name}.yaml')
+    body = read_body(path)
     simulator = result.simulator
 
     # Every note commanded hit its key within 5 ms of a note wanted, and nothing else was hit.
@@ -81,7 +85,7 @@ def check(name: str, events: list[TimedEvent], result: Rehearsal) -> None:
     # The joints kept to their limits, and the strikers had their rest.
     for joint in simulator.fastest:
         assert simulator.fastest[joint] <= body.speed * 1.001
-        assert simulator.hardest[joint] <= body.acceleration * 1.01
+        assert simulator.hardest[joint] <= (body.acceleration or math.inf) * 1.01
     assert simulator.shortest_repeat >= body.repeat - 2 * MILLISECOND
     assert simulator.struck_while_held == 0
 
@@ -94,37 +98,39 @@ def check(name: str, events: list[TimedEvent], result: Rehearsal) -> None:
         assert offs == ons or any(e.kind == 'cl' for e in events)
 
 
-@pytest.mark.parametrize('name', SHIPPED)
+@every_body
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
-def test_any_music_is_struck_in_time_and_within_the_limits(name: str, data: st.DataObject) -> None:
+@settings(max_examples=8, deadline=None)
+def test_any_music_is_struck_in_time_and_within_the_limits(
+    path: Path, data: st.DataObject
+) -> None:
     events = data.draw(music())
     notice = data.draw(st.sampled_from([150, 250, 500, 1000])) * MILLISECOND
-    result = rehearse(BODIES / f'{name}.yaml', events, notice)
-    check(name, events, result)
+    result = rehearse(path, events, notice)
+    check(path, events, result)
     counts = result.performer.planner.counts
     assert counts.received == sum(map(is_note_on, events))
     assert counts.late == counts.withdrawn == 0
     assert counts.received == counts.performed + counts.dropped + counts.unplayable
 
 
-@pytest.mark.parametrize('name', SHIPPED)
+@every_body
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
-def test_clears_leave_nothing_held_and_nothing_astray(name: str, data: st.DataObject) -> None:
+@settings(max_examples=8, deadline=None)
+def test_clears_leave_nothing_held_and_nothing_astray(path: Path, data: st.DataObject) -> None:
     events = data.draw(music(clears=True))
-    result = rehearse(BODIES / f'{name}.yaml', events)
-    check(name, events, result)
+    result = rehearse(path, events)
+    check(path, events, result)
 
 
-@pytest.mark.parametrize('name', SHIPPED)
-def test_what_sounds_is_what_was_hit(name: str) -> None:
+@every_body
+def test_what_sounds_is_what_was_hit(path: Path) -> None:
     events = scales()
-    result = rehearse(BODIES / f'{name}.yaml', events)
-    check(name, events, result)
+    result = rehearse(path, events)
+    check(path, events, result)
     told = sorted((e.time, e.values[1]) for e in result.sounded if is_note_on(e))
     heard = sorted((hit.time, hit.velocity) for hit in result.simulator.hits)
-    assert len(told) == len(heard) > 20
+    assert len(told) == len(heard) > 5
     for (time, velocity), (hit_at, hit_velocity) in zip(told, heard, strict=True):
         assert abs(time - hit_at) <= 2 * MILLISECOND
         assert velocity == hit_velocity
