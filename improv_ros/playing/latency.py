@@ -62,17 +62,15 @@ def _parse(profile: str) -> Sequence[tuple[int, float]]:
                 f'strike latency {profile!r}: {part.strip()!r} is not velocity:seconds; '
                 f'write 10:0.155, 100:0 or one of {", ".join(PROFILES)}'
             ) from None
-    points.sort()
-    for (velocity, seconds), following in zip(points, [*points[1:], (VELOCITIES, 0.0)]):
-        if velocity == following[0] or not 0 <= velocity < VELOCITIES:
+    if len(dict(points)) < len(points):
+        raise PlayingError(f'strike latency {profile!r} has a velocity twice')
+    for velocity_of_point, latency in points:
+        if not (0 <= velocity_of_point < VELOCITIES and 0 <= latency <= LONGEST_STRIKE):
             raise PlayingError(
-                f'strike latency {profile!r}: velocity {velocity} must lie from 0 to 127, once'
+                f'strike latency {profile!r}: {velocity_of_point}:{latency:g} is out of range; '
+                f'a velocity is 0 to {VELOCITIES - 1}, a latency 0 to {LONGEST_STRIKE:g} s'
             )
-        if not 0 <= seconds <= LONGEST_STRIKE:
-            raise PlayingError(
-                f'strike latency {profile!r}: {seconds:g} s is not from 0 to {LONGEST_STRIKE:g}'
-            )
-    return points
+    return sorted(points)
 
 
 def _between(points: Sequence[tuple[int, float]], velocity: int) -> float:
