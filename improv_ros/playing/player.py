@@ -299,7 +299,7 @@ class Player:
                     logger.exception('on_played failed')
 
     def _in_order(self, event: TimedEvent) -> TimedEvent:
-        """Let what is told of a key not go back in time: a soft note is sent ahead of its sound."""
+        """Let what is told of a key not go back in time; soft notes are sent out of order."""
         if event.kind not in ('no', 'nf'):
             return event
         key = event.values[2], event.values[0]
