@@ -1,8 +1,10 @@
-"""Telling the player's own notes, heard by the microphone, from the person's.
+"""Telling the player's own notes, which the microphone hears too, from the person's.
 
 What the player sent is known, with pitch, time and velocity, before it is heard. A heard note is
 an echo where one of the same pitch was sent the loop's delay ago. It is the shadow of an echo
-where it begins with one and is weaker: a transcriber takes loud overtones for notes.
+where it begins with one, is weaker, and lies where the other's overtones do: a transcriber takes
+overtones for notes. While the person seems to rest, more is laid to the echoes: what is dated
+less exactly, and whatever is weak beside them.
 """
 
 from __future__ import annotations
@@ -12,20 +14,27 @@ from collections.abc import Iterable
 from statistics import median
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
-from improv_ros.listening.loop_delay import EARLIEST, LATEST, LoopDelay
+from improv_ros.listening.loop_delay import EARLIEST, LATEST, MILLISECOND, LoopDelay
 
-_REMEMBERED = 1024  # notes sent
-_LOUDNESS_OF = 48  # echoes
+_REMEMBERED = 1024  # notes
+_ECHOES = 48  # from which their loudness is known
 
-# Semitones from a string to what its overtones sound like, and down to the octave it is mistaken
-# for. While the person plays, only these are shadows; otherwise any pitch is.
-_OVERTONES = frozenset((-12, 12, 19, 24, 28, 31))
-_SHADOW = 0.75  # of the velocity at which the echo is heard, at most
-_PERSON_RESTS = 1_500_000_000  # nanoseconds since the person's last note
+# How much before and after its time an echo is known.
+_EXACT = 35 * MILLISECOND, 35 * MILLISECOND
+_ROUGH = 60 * MILLISECOND, 60 * MILLISECOND
+_REVERBERATION = 60 * MILLISECOND, 100 * MILLISECOND
+
+_OVERTONES = frozenset((-12, 12, 19, 24, 28, 31))  # semitones; -12 for octaves heard too low
+_FAINT = 0.65  # of the velocity at which the echo is heard: a shadow is weaker
+
+# The person rests while lately no more notes were unexplained than a transcriber invents.
+_LATELY = 2_000 * MILLISECOND
+_INVENTED = 1
+_INVENTED_SHARE = 0.1  # of what was sent
 
 
 class EchoCanceller:
-    """Passes on what the person played.
+    """Passes on what the person played. All times are nanoseconds of one clock.
 
     removed: notes taken for the player's.
     """
@@ -34,9 +43,9 @@ class EchoCanceller:
         self.removed = 0
         self._loop = LoopDelay()
         self._sent: deque[TimedEvent] = deque(maxlen=_REMEMBERED)
-        self._louder: deque[int] = deque(maxlen=_LOUDNESS_OF)  # velocity heard minus sent
+        self._louder: deque[int] = deque(maxlen=_ECHOES)  # velocity heard minus sent
         self._held: set[tuple[int, int]] = set()  # (channel, pitch) of echoes that sound
-        self._person_played = -_PERSON_RESTS
+        self._unexplained: deque[int] = deque(maxlen=_REMEMBERED)  # times
 
     @property
     def delay(self) -> int | None:
@@ -58,12 +67,11 @@ class EchoCanceller:
     def _is_removed(self, event: TimedEvent) -> bool:
         if is_note_on(event):
             pitch, _, channel = event.values
-            if self._is_echo(event) or self._is_shadow(event):
+            if self._is_own(event):
                 self.removed += 1
                 self._held.add((channel, pitch))
                 return True
             self._held.discard((channel, pitch))
-            self._person_played = event.time
         elif is_note_off(event):
             pitch, _, channel = event.values
             if (channel, pitch) in self._held:
@@ -71,28 +79,32 @@ class EchoCanceller:
                 return True
         return False
 
-    def _is_echo(self, event: TimedEvent) -> bool:
+    def _is_own(self, event: TimedEvent) -> bool:
         pitch, velocity, _ = event.values
-        same = [sent for sent in self._near(event) if sent.values[0] == pitch]
-        if not self._loop.hear([event.time - sent.time for sent in same]):
-            return False
-        source = min(same, key=lambda sent: abs(event.time - sent.time - (self.delay or 0)))
-        self._louder.append(velocity - source.values[1])
-        return True
+        recent = [(event.time - sent.time, *sent.values[:2]) for sent in self._sent]
+        near = [source for source in recent if EARLIEST <= source[0] <= LATEST]
+        self._loop.hear(lag for lag, key, _ in near if key == pitch)
 
-    def _is_shadow(self, event: TimedEvent) -> bool:
-        if self.delay is None or not self._louder:
-            return False
-        pitch, velocity, _ = event.values
-        louder = median(self._louder)
-        person_rests = event.time - self._person_played > _PERSON_RESTS
-        return any(
-            self._loop.expects(event.time - sent.time)
-            and (person_rests or pitch - sent.values[0] in _OVERTONES)
-            and velocity < _SHADOW * (sent.values[1] + louder)
-            for sent in self._near(event)
+        rests = self._person_rests(event.time)
+        expects = self._loop.expects
+        exact = _ROUGH if rests else _EXACT
+        echoed = [struck for lag, key, struck in near if key == pitch and expects(lag, *exact)]
+        if echoed:
+            self._louder.append(velocity - max(echoed))
+            return True
+        faint = velocity / _FAINT - (median(self._louder) if self._louder else 0)
+        if self.delay is not None and any(
+            pitch - key in _OVERTONES and faint < struck and expects(lag, *_EXACT)
+            for lag, key, struck in near
+        ):
+            return True
+        self._unexplained.append(event.time)
+        return rests and any(
+            faint < struck and expects(lag, *_REVERBERATION) for lag, _, struck in near
         )
 
-    def _near(self, event: TimedEvent) -> list[TimedEvent]:
-        """The sent notes of which this may be the echo, whatever the delay."""
-        return [s for s in self._sent if EARLIEST <= event.time - s.time <= LATEST]
+    def _person_rests(self, time: int) -> bool:
+        """Tell whether there were lately no more notes than are heard without anyone playing."""
+        unexplained = sum(0 <= time - other < _LATELY for other in self._unexplained)
+        sent = sum(0 <= time - other.time < _LATELY for other in self._sent)
+        return unexplained <= max(_INVENTED, _INVENTED_SHARE * sent)
