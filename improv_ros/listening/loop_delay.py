@@ -23,7 +23,7 @@ _MOST_LAGS = 512
 _BREADTH = 50 * MILLISECOND  # of a pile: an onset is heard about that exactly
 _LEAST = 3  # lags in a pile, before it is taken for more than chance
 _LEAST_SHARE = 0.1  # of the notes remembered, likewise
-_NEARLY_HIGHEST = 0.5  # of the highest pile: a pile that may be the delay's, too
+_NEARLY_HIGHEST = 0.25  # of the highest pile: a pile that may be the delay's, too
 _PATIENCE = 16  # notes sent without a pile, after which no echo is expected: headphones
 
 
