@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from math import hypot
 from statistics import median
+from typing import NamedTuple
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 from improv_ros.listening.loop_delay import EARLIEST, LATEST, MILLISECOND, LoopDelay
@@ -19,18 +21,34 @@ from improv_ros.listening.loop_delay import EARLIEST, LATEST, MILLISECOND, LoopD
 _REMEMBERED = 1024  # notes
 _ECHOES = 48  # from which their loudness is known
 
-# How much before and after its time an echo is known.
-_EXACT = 35 * MILLISECOND, 35 * MILLISECOND
-_ROUGH = 60 * MILLISECOND, 60 * MILLISECOND
-_REVERBERATION = 60 * MILLISECOND, 100 * MILLISECOND
+# How far from its time, and how much louder than others (velocity), an echo is known.
+_EXACT = 30 * MILLISECOND
+_ROUGH = 60 * MILLISECOND
+_LOUD = 50
 
 _OVERTONES = frozenset((-12, 12, 19, 24, 28, 31))  # semitones; -12 for octaves heard too low
-_FAINT = 0.65  # of the velocity at which the echo is heard: a shadow is weaker
+_FAINT = 0.6  # of the velocity at which the echo is heard: a shadow is weaker
 
 # The person rests while lately no more notes were unexplained than a transcriber invents.
 _LATELY = 2_000 * MILLISECOND
 _INVENTED = 1
-_INVENTED_SHARE = 0.1  # of what was sent
+_INVENTED_SHARE = 0.05  # of what was sent
+
+
+class _Source(NamedTuple):
+    """What a heard note may come from: a note that was sent."""
+
+    error: int  # nanoseconds from when it is expected
+    interval: int  # semitones from the note sent to the one heard
+    velocity: float  # at which it is expected
+
+    def is_echoed(self, velocity: int, roughly: bool) -> bool:
+        """Tell whether a note heard with this velocity is its echo."""
+        if self.interval:
+            return False
+        if roughly:
+            return self.error <= _ROUGH
+        return hypot(self.error / _EXACT, max(0.0, velocity - self.velocity) / _LOUD) <= 1
 
 
 class EchoCanceller:
@@ -43,7 +61,7 @@ class EchoCanceller:
         self.removed = 0
         self._loop = LoopDelay()
         self._sent: deque[TimedEvent] = deque(maxlen=_REMEMBERED)
-        self._louder: deque[int] = deque(maxlen=_ECHOES)  # velocity heard minus sent
+        self._louder: deque[float] = deque(maxlen=_ECHOES)  # velocity heard minus sent
         self._held: set[tuple[int, int]] = set()  # (channel, pitch) of echoes that sound
         self._unexplained: deque[int] = deque(maxlen=_REMEMBERED)  # times
 
@@ -81,27 +99,28 @@ class EchoCanceller:
 
     def _is_own(self, event: TimedEvent) -> bool:
         pitch, velocity, _ = event.values
-        recent = [(event.time - sent.time, *sent.values[:2]) for sent in self._sent]
-        near = [source for source in recent if EARLIEST <= source[0] <= LATEST]
-        self._loop.hear(lag for lag, key, _ in near if key == pitch)
-
+        lags = [(event.time - sent.time, sent) for sent in self._sent]
+        lags = [(lag, sent) for lag, sent in lags if EARLIEST <= lag <= LATEST]
+        self._loop.hear(lag for lag, sent in lags if sent.values[0] == pitch)
+        louder = median(self._louder) if self._louder else 0.0
+        sources = [
+            _Source(error, pitch - sent.values[0], sent.values[1] + louder)
+            for lag, sent in lags
+            if (error := self._loop.error(lag)) is not None
+        ]
         rests = self._person_rests(event.time)
-        expects = self._loop.expects
-        exact = _ROUGH if rests else _EXACT
-        echoed = [struck for lag, key, struck in near if key == pitch and expects(lag, *exact)]
-        if echoed:
-            self._louder.append(velocity - max(echoed))
+
+        echoes = [source for source in sources if source.is_echoed(velocity, roughly=rests)]
+        if echoes:
+            self._louder.append(velocity + louder - max(source.velocity for source in echoes))
             return True
-        faint = velocity / _FAINT - (median(self._louder) if self._louder else 0)
+        shadows = [source for source in sources if velocity < _FAINT * source.velocity]
         if self.delay is not None and any(
-            pitch - key in _OVERTONES and faint < struck and expects(lag, *_EXACT)
-            for lag, key, struck in near
+            source.interval in _OVERTONES and source.error <= _EXACT for source in shadows
         ):
             return True
         self._unexplained.append(event.time)
-        return rests and any(
-            faint < struck and expects(lag, *_REVERBERATION) for lag, _, struck in near
-        )
+        return rests and any(source.error <= _ROUGH for source in shadows)
 
     def _person_rests(self, time: int) -> bool:
         """Tell whether there were lately no more notes than are heard without anyone playing."""

@@ -58,12 +58,12 @@ class LoopDelay:
         self._lags += [(self._sent, lag) for lag in lags]
         self._measure()
 
-    def expects(self, lag: int, earlier: int, later: int) -> bool:
-        """Tell whether what is heard at this lag behind a sent note may come from it, give or
-        take so much."""
+    def error(self, lag: int) -> int | None:
+        """Return how far this lag is from the likeliest of delays; 0 for any likely lag where
+        nothing was measured yet, None where no echo is expected."""
         if self._piles:
-            return any(-earlier <= lag - middle <= later for middle in self._piles)
-        return self._sent_in_vain <= _PATIENCE and lag in LIKELY
+            return min(abs(lag - middle) for middle in self._piles)
+        return 0 if self._sent_in_vain <= _PATIENCE and lag in LIKELY else None
 
     def _measure(self) -> None:
         lags = sorted(lag for _, lag in self._lags)
