@@ -28,8 +28,8 @@ $(VENV)/%-ready: $(REQUIREMENTS)/%.txt $(REQUIREMENTS)/debian-demo.txt \
 		$(REQUIREMENTS)/debian-%.txt setup.py
 	tools/install_debian_packages $(sort $(filter %.txt,$(wordlist 2,3,$^)))
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --use-pep517 --editable .
 	touch $@
 
 # Pin the requirements anew; needs uv.

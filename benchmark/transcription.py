@@ -6,12 +6,15 @@ A recording is an audio file with a .tsv of the same name beside it: a line a no
 accuracy are those of mir_eval: an onset counts within 50 ms at the right pitch; an offset within
 50 ms or a fifth of the note, whichever is more.
 
-    python benchmark/transcription.py FOLDER [--seconds 60]
+Without a folder the phrase of the demonstration is rendered and heard.
+
+    python benchmark/transcription.py [FOLDER] [--seconds 60]
 """
 
 import argparse
 from pathlib import Path
 import sys
+import tempfile
 import time
 from typing import NamedTuple
 
@@ -19,11 +22,13 @@ import mir_eval
 import numpy as np
 import soundfile
 
-from improv_ros.event_text import is_note_on
+from improv_ros import bringup
+from improv_ros.event_text import is_note_on, parse, to_timed
 from improv_ros.listening.audio_chunk import AudioChunk, to_int16
 from improv_ros.listening.resampling import Resampler
 from improv_ros.listening.spectral import SpectralEstimator
 from improv_ros.listening.transcription import StreamingTranscriber
+from improv_ros.playing.render import render, write_wav
 
 CHUNK_SECONDS = 0.02
 Notes = np.ndarray  # shape (notes, 4): onset and offset in seconds, MIDI pitch, velocity
@@ -163,7 +168,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('recordings', type=Path, help='folder of audio files, or one of them')
+    parser.add_argument(
+        'recordings', type=Path, nargs='?', help='folder of audio files, or one of them'
+    )
     parser.add_argument('--seconds', type=float, help='hear only so much of each recording')
     for name in ('onset_threshold', 'frame_threshold', 'refractory'):
         parser.add_argument(f'--{name.replace("_", "-")}', type=float)
@@ -173,6 +180,9 @@ def main() -> int:
         for name in ('onset_threshold', 'frame_threshold', 'refractory')
         if getattr(arguments, name) is not None
     }
+    if arguments.recordings is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return report([render_phrase(Path(folder))], arguments.seconds, thresholds)
     candidates = [arguments.recordings]
     if arguments.recordings.is_dir():
         candidates = sorted(arguments.recordings.iterdir())
@@ -186,7 +196,21 @@ def main() -> int:
             f'{arguments.recordings} holds no .wav or .flac with a .tsv beside it', file=sys.stderr
         )
         return 1
+    return report(paths, arguments.seconds, thresholds)
 
+
+def render_phrase(folder: Path) -> Path:
+    """Render the phrase of the demonstration, with its notes beside it."""
+    events = to_timed(parse(bringup.share('demo/fuer_elise.txt').read_text()))
+    path = folder / 'fuer_elise.wav'
+    write_wav(path, render(events, sample_rate=44100, start=0), 44100)
+    notes = [event for event in events if event.kind == 'no']
+    np.savetxt(path.with_suffix('.tsv'), notes_of(notes))
+    return path
+
+
+def report(paths: list[Path], seconds: float | None, thresholds: dict[str, float]) -> int:
+    """Print a line for each recording and what they come to together."""
     print(
         f'{"":34} {"onset":>6} {"prec.":>6} {"recall":>6} {"on+off":>6} {"error":>6} {"sd":>5} '
         f'{"real":>6} {"p50":>5} {"p99":>5} {"notes":>6}\n'
@@ -195,7 +219,7 @@ def main() -> int:
     )
     results = []
     for path in paths:
-        results.append(measure(path, arguments.seconds, thresholds))
+        results.append(measure(path, seconds, thresholds))
         print(line(results[-1]), flush=True)
     everything = total(results)
     print(line(everything))

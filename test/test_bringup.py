@@ -40,7 +40,7 @@ def test_arguments_become_parameters_and_empty_ones_override_nothing() -> None:
 
 
 def test_a_wrong_choice_is_refused_by_name() -> None:
-    with pytest.raises(bringup.BringupError, match='mode .*jazz.*respond'):
+    with pytest.raises(bringup.BringupError, match=r'mode .*jazz.*respond'):
         bringup.chain({'mode': 'jazz'})
     with pytest.raises(bringup.BringupError, match='file'):
         bringup.chain({'input': 'file'})

@@ -155,10 +155,7 @@ def keep(session: Session, sound: np.ndarray, out: Path) -> None:
     )
     for name, events in (('heard', heard), ('generated', generated)):
         (out / f'{name}.txt').write_text(format_text(from_timed(events)))
-    beginning = TimedEvent(session.began, 'pc', (0, 0))
-    tracks = [from_timed([beginning, *events]).events for events in (heard, played)]
-    with (out / 'improvisation.mid').open('wb') as file:
-        write_midi(text_to_midi(Text(LIVE_RESOLUTION, tracks)), file)
+    write_session(out / 'improvisation.mid', session)
     write_wav(out / 'improvisation.wav', mix(session.began, sound, played), SAMPLE_RATE)
     lines = {
         'notes heard': str(note_count(session.heard)),
@@ -178,6 +175,18 @@ def keep(session: Session, sound: np.ndarray, out: Path) -> None:
     print('\n'.join(f'{name:{width}}  {value}' for name, value in lines.items()))
     names = 'improvisation.wav, .mid, .png, heard.txt, generated.txt, robot.mid'
     print(f'written to {out}/: {names}')
+
+
+def write_session(path: Path, session: Session) -> None:
+    """Write a MIDI file of two tracks, the person and the robot, from when the sound began."""
+    assert session.began is not None
+    beginning = TimedEvent(session.began, 'pc', (0, 0))
+    tracks = [
+        from_timed([beginning, *(arrival.event for arrival in arrivals)]).events
+        for arrivals in (session.heard, session.played)
+    ]
+    with path.open('wb') as file:
+        write_midi(text_to_midi(Text(LIVE_RESOLUTION, tracks)), file)
 
 
 def mix(began: int, sound: np.ndarray, played: list[TimedEvent]) -> np.ndarray:

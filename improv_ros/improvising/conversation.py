@@ -44,6 +44,7 @@ FIRST_WAIT = SECOND * 3 // 10  # an answer's first note comes at most this late
 CLOSING = SECOND * 3 // 2  # how long an answer may take to let its last notes go
 SHORTEST_NOTE = SECOND * 3 // 100
 PEDAL_REST = SECOND // 10  # between two moves of the pedal
+ECHO = SECOND * 3 // 10  # how long the robot's last note may still be heard as a new one
 ANSWER_TO_NOTHING = 8 * SECOND  # the length of an answer to no phrase
 
 
@@ -98,6 +99,7 @@ class Conversation:
         self._speech: _Speech | None = None
         self._held: dict[int, int] = {}  # keys the person holds, to when they were pressed
         self._stopped = False
+        self._spoke_until = -ECHO
         self.memory = 0
         """How many heard notes the robot remembers."""
 
@@ -113,7 +115,7 @@ class Conversation:
         `cl`. In 'solo' the robot does not listen while it speaks.
         """
         self._finish(now)
-        if self._speech and self.settings.ignore_while_speaking:
+        if self.settings.ignore_while_speaking and self._may_be_echo(event):
             return []
         silenced = []
         if is_note_on(event) and event.values[2] != DRUM_CHANNEL:
@@ -209,6 +211,12 @@ class Conversation:
         pause = _nanoseconds(self.settings.pause)
         return self._phrase is None or now - self._phrase.latest >= pause
 
+    def _may_be_echo(self, event: TimedEvent) -> bool:
+        """Whether what was heard may be the robot itself, and not a key the person let go."""
+        if is_note_off(event) and key_of(event.values[0]) in self._held:
+            return False
+        return self._speech is not None or event.time < self._spoke_until + ECHO
+
     def _answer_length(self) -> int:
         phrase = self._phrase
         length = phrase.latest - phrase.start if phrase else ANSWER_TO_NOTHING
@@ -227,12 +235,14 @@ class Conversation:
     def _finish(self, now: int) -> None:
         """Stop speaking when the last event has been played."""
         if self._speech and self._speech.closed and now >= self._speech.frontier:
+            self._spoke_until = self._speech.frontier
             self._speech = None
 
     def _fall_silent(self, now: int) -> list[TimedEvent]:
         """Withdraw what is published, and remember only what was really played."""
         assert self._speech is not None
         speech, self._speech = self._speech, None
+        self._spoke_until = now
         self._forget_played(speech, now)
         self._model.restore(speech.trail[0][1])
         for key in sorted(self._model.keyboard.down - set(self._held)):

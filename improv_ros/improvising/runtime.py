@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .vocabulary import KEYS, VERSION, Step
+from .vocabulary import FIRST_STEP, KEYS, PRESS, TIMES, VELOCITIES, VERSION, WHATS, Step
 
 MODELS = Path(__file__).resolve().parent.parent / 'models'
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
@@ -110,12 +110,33 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     if path.suffix not in ('.tflite', '.keras'):
         raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
     litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
+    if not litert.is_file() and not keras.is_file():
+        raise ModelError(f'there is no model file {path}')
     if runtime == 'auto':
         runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
     chosen = litert if runtime == 'litert' else keras
     if not chosen.is_file():
         raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
-    return _LOADERS[runtime](chosen, _about(chosen))
+    loaded = _LOADERS[runtime](chosen, _about(chosen))
+    try:
+        _warm_up(loaded)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f'the model file {chosen} does not fit its description: {error}'
+        ) from error
+    return loaded
+
+
+def _warm_up(runtime: Runtime) -> None:
+    """Call every function once: a first call compiles, and tells whether the sizes fit."""
+    memory = runtime.advance(runtime.start(), FIRST_STEP)
+    for logits, size in (
+        (runtime.time_logits(memory), TIMES),
+        (runtime.what_logits(memory, 0), WHATS),
+        (runtime.velocity_logits(memory, 0, PRESS), VELOCITIES),
+    ):
+        if logits.shape != (size,):
+            raise ValueError(f'logits of shape {logits.shape}, not ({size},)')
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -164,6 +185,8 @@ def load_network(path: Path) -> Any:
     """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be."""
     if not path.is_file():
         raise ModelError(f'there is no model file {path}')
+    if path.suffix != '.keras':
+        raise ModelError(f'{path} is no .keras file, which TensorFlow needs')
     if not (find_spec('keras') and find_spec('tensorflow')):
         raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
     _about(path)

@@ -41,7 +41,7 @@ class Settings:
     shortest_answer, longest_answer: bounds in seconds on an answer, else as long as the
         phrase.
     ignore_while_speaking: True where a microphone hears the robot as if it were the person:
-        what is heard while it speaks is not listened to.
+        what is heard while it speaks, or as an echo just after, is not listened to.
 
     Raises ValueError naming a setting that is out of its bounds.
     """

@@ -1,4 +1,4 @@
-"""From audio chunks to timed events: keeps the stream of samples and the chunks' clock together."""
+"""From audio chunks to timed events: keeps the samples and the clock of their stamps together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Hearing:
         self.lost = 0
         self.stale = 0
         self._resampler = Resampler(transcriber.sample_rate)
-        self._last_sequence: int | None = None
+        self._last: AudioChunk | None = None
         self._next_piece: int | None = None
         self._began = 0
         self._frames = 0
@@ -34,7 +34,7 @@ class Hearing:
         if self._is_stale(chunk):
             self.stale += 1
             return []
-        self._last_sequence = chunk.sequence
+        self._last = chunk
         events = []
         for piece in self._resampler.process(chunk):
             if piece.sequence != self._next_piece:
@@ -50,14 +50,16 @@ class Hearing:
     def flush(self) -> list[TimedEvent]:
         """Release what sounds, as after the last chunk; the next one begins a new stream."""
         self._resampler.flush()
-        self._last_sequence = self._next_piece = None
+        self._last = self._next_piece = None
         return self._release()
 
     def _is_stale(self, chunk: AudioChunk) -> bool:
         """Tell whether this chunk was heard before; count those missing before a new one."""
-        if self._last_sequence is None or chunk.sequence == 0:
+        if self._last is None:
             return False
-        ahead = (chunk.sequence - self._last_sequence) % SEQUENCE_MODULUS
+        if chunk.sequence == 0:  # the same once more, or a microphone that was started again
+            return self._last.sequence == 0 and self._last.time == chunk.time
+        ahead = (chunk.sequence - self._last.sequence) % SEQUENCE_MODULUS
         if not 0 < ahead < SEQUENCE_MODULUS // 2:
             return True
         self.lost += ahead - 1

@@ -43,6 +43,7 @@ class ManagedNode(LifecycleNode):
         super().__init__(name)
         self.settings = Settings(self, (AUTOSTART, *settings))
         self.active = False
+        self.given_up = False
         self._configured = False
         self._problem = ''
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -114,6 +115,11 @@ class ManagedNode(LifecycleNode):
         """Silence the flow and let go, from whatever state."""
         self.leave()
         return super().on_shutdown(state)
+
+    def give_up(self, problem: str) -> None:
+        """End this process, with an exit code that says so: only a new one can help."""
+        self.get_logger().fatal(problem)
+        self.given_up = True
 
     def leave(self) -> None:
         """Silence the flow and let go of everything, whatever the state."""
@@ -188,7 +194,7 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stop.is_set() and rclpy.ok():
+        while not stop.is_set() and not node.given_up and rclpy.ok():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
@@ -197,4 +203,4 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 1 if node.given_up else 0

@@ -19,11 +19,18 @@ from improv_ros.listening.sources import (
     EndOfAudio,
     FileSource,
     SourceError,
+    SourceHungError,
     list_devices,
 )
 from improv_ros.nodes.audio_topic import audio_message
 from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import FIRST_RETRY, LONGEST_RETRY, ManagedNode, NotReadyError, run
+from improv_ros.nodes.managed_node import (
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    ManagedNode,
+    NotReadyError,
+    run,
+)
 from improv_ros.nodes.note_topics import CHAIN_QOS
 from improv_ros.nodes.parameters import Setting
 
@@ -105,31 +112,41 @@ class Microphone(ManagedNode):
             device = self.settings['device']
             return DeviceSource(int(device) if device.isdecimal() else device, seconds)
         if not self.settings['file']:
-            raise NotReadyError('source is file, but the parameter file is empty: name a recording')
+            raise NotReadyError(
+                'source is file, but the parameter file is empty: name a recording'
+            )
         return FileSource(self.settings['file'], self.settings['loop'], seconds)
 
     def _capture(self) -> None:
         """Keep the source open and publish what it gives, until told to stop."""
-        pause = FIRST_RETRY
+        self._pause = FIRST_RETRY
         if self.settings['source'] == 'file':
             self._await_listener()
         while not self._stop.is_set():
             try:
-                self._source.open()
-                pause = FIRST_RETRY
-                self._problem_now = ''
-                self._publish_until_stopped()
+                self._listen_once()
             except EndOfAudio:
                 self._problem_now = f'{self.settings["file"]} has been played to its end'
                 self.get_logger().info(self._problem_now)
                 return
+            except SourceHungError as error:
+                self.give_up(str(error))
+                return
             except SourceError as error:
                 self._problem_now = str(error)
-                self.get_logger().error(f'{error} (next try in {pause:.0f} s)')
-                self._stop.wait(pause)
-                pause = min(2 * pause, LONGEST_RETRY)
-            finally:
-                self._source.close()
+                self.get_logger().error(f'{error} (next try in {self._pause:.0f} s)')
+                self._stop.wait(self._pause)
+                self._pause = min(2 * self._pause, LONGEST_RETRY)
+
+    def _listen_once(self) -> None:
+        """Open the source and publish what it gives, until it is lost or the node stops."""
+        try:
+            self._source.open()
+            self._pause = FIRST_RETRY
+            self._problem_now = ''
+            self._publish_until_stopped()
+        finally:
+            self._source.close()
 
     def _await_listener(self) -> None:
         """Hold a recording back until somebody hears its first note."""

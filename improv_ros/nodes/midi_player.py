@@ -61,9 +61,7 @@ class MidiPlayer(ManagedNode):
         outputs = [self._make_output(name) for name in split_list(self.settings['outputs'])]
         if not outputs:
             raise NotReadyError('outputs is empty: name at least one of port, synth, file, wav')
-        self._player = Player(
-            outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played
-        )
+        self._player = Player(outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played)
         self._player.start()
         problems = self._player.problems
         if len(problems) == len(outputs):

@@ -14,7 +14,8 @@ import numpy as np
 
 from improv_ros.improvising.vocabulary import RELEASE, TIMES, VELOCITIES, WHATS
 
-from .dataset import Dataset, batches, quantise
+from .dataset import Dataset
+from .windows import batches, quantise
 
 if TYPE_CHECKING:
     from .streams import Streams
@@ -72,7 +73,8 @@ def measure(model: Streams, dataset: Dataset, numbers: Sequence[int]) -> Surpris
         nats += (surprise * batch.real[..., None]).sum(axis=(0, 1), dtype=np.float64)
         events += int(batch.real.sum())
         notes += int(((batch.events[:, 1:, 1] < RELEASE) * batch.real).sum())
-    return Surprise(*nats, events, notes)
+    time, what, velocity = nats.tolist()
+    return Surprise(time, what, velocity, events, notes)
 
 
 def unigram(dataset: Dataset, numbers: Sequence[int]) -> Surprise:
@@ -80,14 +82,14 @@ def unigram(dataset: Dataset, numbers: Sequence[int]) -> Surprise:
 
     It is counted on the very performances it is measured on, so no real unigram does better.
     """
-    counts = [np.zeros(size) for size in (TIMES, WHATS, VELOCITIES + 1)]
-    for number in numbers:
-        steps = quantise(dataset.performance(number))
-        for factor, count in enumerate(counts):
-            count += np.bincount(steps[:, factor], minlength=len(count))
-    events, notes = int(counts[0].sum()), int(counts[1][:RELEASE].sum())
-    counts[2] = counts[2][1:]  # only pressed keys have a velocity to guess
-    return Surprise(*(_entropy(count) for count in counts), events, notes)
+    steps = np.concatenate([quantise(dataset.performance(number)) for number in numbers])
+    time, what, velocity = (
+        np.bincount(steps[:, factor], minlength=size)
+        for factor, size in enumerate((TIMES, WHATS, VELOCITIES + 1))
+    )
+    notes = int(what[:RELEASE].sum())
+    # Only a pressed key has a velocity to guess.
+    return Surprise(_entropy(time), _entropy(what), _entropy(velocity[1:]), len(steps), notes)
 
 
 def _entropy(counts: np.ndarray) -> float:

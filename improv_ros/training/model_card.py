@@ -30,6 +30,7 @@ def write_card(
     the network's surprise on it, and the unigram's.
     """
     layers = f'{network.depth} LSTM layer{"s" if network.depth > 1 else ""}'
+    threads = f' on {options.threads} threads' if options.threads else ''
     lines = [
         '# The improviser: model card',
         '',
@@ -61,7 +62,8 @@ def write_card(
         '',
         f'{progress.batch:,} batches of {options.streams} streams × {options.steps} events '
         f'({progress.batch * options.streams * options.steps / 1e6:.1f} million events) in '
-        f'{progress.seconds / 60:.0f} minutes; Adam, learning rate {options.rate} falling as '
+        f'{progress.seconds / 60:.0f} minutes{threads} (how far a run gets in that time depends '
+        f'on the machine); Adam, learning rate {options.rate} falling as '
         f'half a cosine, seed {options.seed}. Kept: the network with the fewest nats per note '
         'on the performances held out.',
         '',

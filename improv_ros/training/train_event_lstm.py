@@ -14,9 +14,10 @@ import numpy as np
 
 from improv_ros.improvising.runtime import load_network
 
-from .dataset import Dataset, Windows, load_dataset
+from .dataset import Dataset, load_dataset
 from .evaluation import Surprise, measure, unigram
 from .model_card import write_card
+from .windows import Windows
 
 
 @dataclass
@@ -77,7 +78,7 @@ def train(options: Options, progress_bar: bool = True) -> Path:
     (out / 'dataset.txt').write_text(dataset.report() + '\n', encoding='utf-8')
     learning, development = split(dataset)
     windows = Windows(dataset, learning, options.streams, options.steps, options.seed)
-    batches_in_all = round(options.epochs * len(windows)) or math.inf
+    batches_in_all = max(1, round(options.epochs * len(windows))) if options.epochs else math.inf
 
     network = EventNetwork(options.units, options.depth)
     network.build()
@@ -105,24 +106,24 @@ def train(options: Options, progress_bar: bool = True) -> Path:
         model.reset_metrics()
         recent.append(float(np.asarray(loss).ravel()[0]) * batch.real.size / batch.real.sum())
         progress.batch += 1
-        over = done() >= 1 or progress.batch >= batches_in_all
-        if progress.batch % options.evaluate_every == 0 or over:
+        progress.seconds += time.monotonic() - began
+        if progress.batch % options.evaluate_every == 0 or done() >= 1:
+            began = time.monotonic()
             found = measure(listener, dataset, development)
             _note(progress, found, recent, len(windows))
             recent.clear()
             if progress.worse == 0:
                 save(network, out / 'improviser.keras')
-        progress.seconds += time.monotonic() - began
-        if progress.batch % options.evaluate_every == 0 or over:
+            progress.seconds += time.monotonic() - began
             checkpoint.save(model, progress)
             write_curve(progress.curve, out)
         bar.n = round(1000 * min(done(), 1))
         bar.set_postfix(nats=f'{np.mean(recent[-50:] or [math.nan]):.3f}', best=progress.best)
     bar.close()
-    return finish(options, dataset, progress)
+    return finish(options, dataset, progress, progress_bar)
 
 
-def finish(options: Options, dataset: Dataset, progress: Progress) -> Path:
+def finish(options: Options, dataset: Dataset, progress: Progress, progress_bar: bool) -> Path:
     """Export and measure the best network of a run, write its card, return its path."""
     from .export import export
     from .streams import Streams
@@ -134,7 +135,7 @@ def finish(options: Options, dataset: Dataset, progress: Progress) -> Path:
     learning, development = split(dataset)
     tables = [('performances held out', dataset, development)]
     for folder in options.measure:
-        other = load_dataset([folder], Path(options.out) / 'cache')
+        other = load_dataset([folder], best.parent / 'cache', progress_bar)
         tables.append((folder, other, list(range(len(other)))))
     figures = [
         (name, measure(model, data, numbers), unigram(data, numbers))
@@ -184,7 +185,9 @@ class Checkpoint:
 
     def save(self, model: Any, progress: Progress) -> None:
         """Write the checkpoint; a kill at any moment leaves the old one or the new one."""
-        arrays = {f'v{i}': np.asarray(value) for i, value in enumerate(_variables(model))}
+        arrays: dict[str, Any] = {
+            f'v{i}': np.asarray(value) for i, value in enumerate(_variables(model))
+        }
         unfinished = self.path.with_name('checkpoint.part.npz')
         np.savez(
             unfinished,

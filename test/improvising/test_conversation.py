@@ -234,9 +234,26 @@ def test_can_be_told_not_to_hear_itself():
     here = room(ignore_while_speaking=True)
     play_phrase(here)
     here.wait(2 * SECOND)
+    while here.conversation.speaking:
+        assert not here.hear(note_on(here.now - 100 * MS, 72, 64))
+        here.wait(100 * MS)
+    last = here.played[-1].time
+    here.hear(note_on(last, 72, 64))  # its last note, heard only now
+    here.hear(note_off(last + 100 * MS, 72))
+    assert not here.wait(3 * SECOND)
+    play_phrase(here)
+    assert here.wait(3 * SECOND)
+
+
+def test_a_key_let_go_while_the_robot_speaks_is_no_echo():
+    here = room(ignore_while_speaking=True, max_note_seconds=1)
+    model = here.conversation._model
+    here.hear(note_on(here.now, 60, 64))
+    here.wait(2 * SECOND)
     assert here.conversation.speaking
-    assert not here.hear(note_on(here.now, 72, 64))
-    assert here.conversation.speaking
+    assert 60 - 21 in model.keyboard.down
+    here.hear(note_off(here.now, 60))
+    assert 60 - 21 not in model.keyboard.down
 
 
 def test_solo_plays_from_nothing_and_on_until_stopped():

@@ -86,6 +86,13 @@ def test_a_model_without_its_description_is_refused(shipped):
         load_runtime(shipped)
 
 
+def test_a_description_of_another_model_is_refused(shipped):
+    about = json.loads(shipped.with_suffix('.json').read_text())
+    shipped.with_suffix('.json').write_text(json.dumps({**about, 'units': 7}))
+    with pytest.raises(ModelError, match='does not fit its description'):
+        load_runtime(shipped, 'litert')
+
+
 def test_a_missing_model_and_an_unknown_runtime_are_named(tmp_path):
     with pytest.raises(ModelError, match=r'there is no model file .*absent\.tflite'):
         load_runtime(tmp_path / 'absent.tflite', 'litert')

@@ -3,11 +3,11 @@
 import threading
 import time
 
-from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
 import numpy as np
 import pytest
 import soundfile
 
+from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
 from improv_ros.listening.sources import Device, DeviceSource, SourceError, list_devices
 from improv_ros.listening.sources.portaudio import find_device
 

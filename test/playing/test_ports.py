@@ -2,10 +2,10 @@ from queue import Empty, SimpleQueue
 import socket
 import time
 
-from fixtures_midi import jack_server, tried_again  # noqa: F401
 import mido
 import pytest
 
+from fixtures_midi import jack_server, tried_again  # noqa: F401
 from improv_ros.event_text import control_change, message_of, note_off, note_on
 from improv_ros.playing import ports
 from improv_ros.playing.errors import PlayingError

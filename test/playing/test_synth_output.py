@@ -1,10 +1,10 @@
 import subprocess
 import time
 
-from fixtures_audio import virtual_microphone  # noqa: F401
 import numpy as np
 import pytest
 
+from fixtures_audio import virtual_microphone  # noqa: F401
 from improv_ros.event_text import note_off, note_on
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.outputs.synth import SynthOutput

@@ -7,6 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -37,6 +38,12 @@ def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIEN
             return value
         time.sleep(0.02)
     raise AssertionError(f'{what}: not within {patience:g} s')
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.create_server(('localhost', 0)) as server:
+        return server.getsockname()[1]
 
 
 class NodeProcess:

@@ -61,9 +61,7 @@ def test_the_phrase_of_the_demonstration_is_heard(graph: Graph) -> None:
     graph.start('microphone', source='file', file=str(graph.folder / 'phrase.wav'))
     wait_until(lambda: graph.chunks, 'sound')
     truth = paired(phrase)
-    wait_until(
-        lambda: 'to its end' in graph.says('microphone'), 'the end of the file'
-    )
+    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the file')
     wait_until(
         lambda: len(paired(graph.events['heard_notes'])) >= 0.8 * len(truth), 'the last notes'
     )

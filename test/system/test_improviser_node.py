@@ -61,8 +61,10 @@ def test_an_answer_pairs_its_notes_and_ends(graph: Graph) -> None:
     generated = graph.events['generated_notes']
     wait_until(lambda: generated, 'an answer')
     ended = wait_until(
-        lambda: graph.figures('improviser').get('speaking') == 'False'
-        and int(graph.figures('improviser')['notes generated']) > 0,
+        lambda: (
+            graph.figures('improviser').get('speaking') == 'False'
+            and int(graph.figures('improviser')['notes generated']) > 0
+        ),
         'its end',
     )
     assert ended

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-import socket
 from typing import Any
 
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import DescribeParameters, SetParameters
 import pytest
+from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
 import soundfile as sf
 
-from graph import NAMESPACE, Graph, wait_until
-
-
-def free_port() -> int:
-    with socket.create_server(('localhost', 0)) as server:
-        return server.getsockname()[1]
+from graph import NAMESPACE, Graph, free_port, wait_until
 
 
 def parameters_of(executable: str, folder: Path) -> dict[str, Any]:

@@ -98,7 +98,5 @@ def test_leaving_releases_every_note(graph: Graph) -> None:
 
 def test_a_missing_soundfont_is_a_sentence_not_a_crash(graph: Graph) -> None:
     node = graph.start('midi_player', outputs='wav', soundfont='/nowhere/piano.sf2')
-    wait_until(
-        lambda: '/nowhere/piano.sf2' in graph.says('midi_player'), 'the reason'
-    )
+    wait_until(lambda: '/nowhere/piano.sf2' in graph.says('midi_player'), 'the reason')
     assert node.process.poll() is None

@@ -1,0 +1,121 @@
+"""Chunks with stamps to events in the stamps' time, whatever happens to the chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
+from improv_ros.listening.audio_chunk import AudioChunk
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate
+from improv_ros.listening.hearing import Hearing
+from improv_ros.listening.transcription import StreamingTranscriber
+
+RATE = 16000
+CHUNK = 320
+NANOSECONDS = 1_000_000_000
+BEGAN = 1_700_000_000 * NANOSECONDS
+
+
+class LevelEstimator:
+    """Hears one key, middle C, as long as there is any sound: enough to follow the stamps."""
+
+    sample_rate = RATE
+    hop = 160
+    latency_hops = 0
+
+    def reset(self) -> None:
+        self._loud = False
+
+    def step(self, samples: np.ndarray) -> Estimate:
+        loud = bool(np.abs(samples).max() > 0.1)
+        onset, frame, velocity = (np.zeros(PITCHES, np.float32) for _ in range(3))
+        onset[60 - LOWEST_PITCH] = loud and not self._loud
+        frame[60 - LOWEST_PITCH] = loud
+        velocity[60 - LOWEST_PITCH] = 0.5
+        self._loud = loud
+        return Estimate(onset, frame, velocity)
+
+
+def hearing() -> Hearing:
+    return Hearing(StreamingTranscriber(LevelEstimator()))
+
+
+def tone(seconds: float, begins: float, ends: float) -> list[AudioChunk]:
+    """Return chunks of a recording that sounds from `begins` to `ends`, in seconds."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    sound = np.where((time >= begins) & (time < ends), np.sin(2 * np.pi * 440 * time), 0)
+    samples = (sound * 20000).astype(np.int16)[:, np.newaxis]
+    return [
+        AudioChunk(
+            samples[start : start + CHUNK], RATE, BEGAN + start * NANOSECONDS // RATE, number
+        )
+        for number, start in enumerate(range(0, len(samples), CHUNK))
+    ]
+
+
+def hear(listener: Hearing, chunks: list[AudioChunk]) -> list[TimedEvent]:
+    return [event for chunk in chunks for event in listener.hear(chunk)]
+
+
+def test_events_carry_the_time_of_the_sound() -> None:
+    on, off = hear(hearing(), tone(2.0, 0.5, 1.0))
+    assert (on.time - BEGAN) / NANOSECONDS == pytest.approx(0.5, abs=0.011)
+    assert (off.time - BEGAN) / NANOSECONDS == pytest.approx(1.0, abs=0.05)
+
+
+def test_jitter_of_the_stamps_is_averaged_out() -> None:
+    random = np.random.default_rng(1)
+    chunks = [
+        AudioChunk(c.samples, RATE, c.time + int(random.normal(0, 5e6)), c.sequence)
+        for c in tone(6.0, 5.0, 5.5)
+    ]
+    on, _ = hear(hearing(), chunks)
+    assert (on.time - BEGAN) / NANOSECONDS == pytest.approx(5.0, abs=0.015)
+
+
+def test_a_lost_chunk_is_counted_and_releases_what_sounds() -> None:
+    listener = hearing()
+    chunks = tone(2.0, 0.5, 1.5)
+    before = hear(listener, chunks[:40])
+    assert [is_note_on(event) for event in before] == [True]
+    after = hear(listener, chunks[43:44])
+    assert listener.lost == 3
+    assert is_note_off(after[0])
+    assert after[0].time <= chunks[43].time
+
+
+def test_a_chunk_that_comes_twice_is_heard_once() -> None:
+    listener = hearing()
+    events = [event for chunk in tone(2.0, 0.5, 1.0) for event in hear(listener, [chunk, chunk])]
+    assert len(events) == 2
+    assert listener.stale == len(tone(2.0, 0.5, 1.0))
+
+
+def test_a_restarted_microphone_begins_a_new_stream_in_its_own_time() -> None:
+    listener = hearing()
+    assert len(hear(listener, tone(2.0, 0.5, 1.0))) == 2
+    later = 60 * NANOSECONDS
+    again = [AudioChunk(c.samples, RATE, c.time + later, c.sequence) for c in tone(2.0, 0.5, 1.0)]
+    on, _ = hear(listener, again)
+    assert (on.time - BEGAN - later) / NANOSECONDS == pytest.approx(0.5, abs=0.011)
+
+
+def test_stereo_at_another_rate_is_heard_at_the_same_time() -> None:
+    rate = 44100
+    time = np.arange(2 * rate) / rate
+    sound = np.where((time >= 0.5) & (time < 1.0), np.sin(2 * np.pi * 440 * time), 0) * 20000
+    samples = np.repeat(sound.astype(np.int16)[:, np.newaxis], 2, axis=1)
+    chunks = [
+        AudioChunk(samples[i : i + 1024], rate, BEGAN + i * NANOSECONDS // rate, number)
+        for number, i in enumerate(range(0, len(samples), 1024))
+    ]
+    on, _ = hear(hearing(), chunks)
+    assert (on.time - BEGAN) / NANOSECONDS == pytest.approx(0.5, abs=0.02)
+
+
+def test_flush_releases_what_sounds() -> None:
+    listener = hearing()
+    hear(listener, tone(1.0, 0.5, 2.0))
+    assert [is_note_off(event) for event in listener.flush()] == [True]
+    assert listener.flush() == []
