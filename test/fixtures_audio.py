@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 from pathlib import Path
+import signal
 import subprocess
 import tempfile
 import time
@@ -67,6 +68,16 @@ class VirtualMicrophone:
         if self._server is not None:
             self._server.kill()
             self._server.wait()
+
+    def pause(self) -> None:
+        """The server hangs."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """The server goes on."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End the server and whatever plays into it."""

@@ -21,29 +21,51 @@ def _command(name: str) -> list[str]:
     return ['jackd', '--no-realtime', '--name', name, '--no-mlock', *driver]
 
 
-@contextlib.contextmanager
-def running_jack_server() -> Iterator[dict[str, str]]:
-    """Run a JACK server; yields the variables that make this process, or another, use it."""
-    name = f'test-{os.getpid()}-{time.monotonic_ns() % 10**9}'
-    environment = {'JACK_DEFAULT_SERVER': name, 'JACK_NO_START_SERVER': '1'}
-    with tempfile.TemporaryDirectory(prefix='jack-') as folder:
-        log = Path(folder) / 'log'
-        with log.open('wb') as file:
-            server = subprocess.Popen(_command(name), stdout=file, stderr=file)
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(environment):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f'jackd does not start: {log.read_text()}')
-                time.sleep(0.05)
-            yield environment
-        finally:
-            server.terminate()
+class JackServer:
+    """A JACK server; `environment` makes this process, or another, use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._name = f'test-{os.getpid()}-{time.monotonic_ns() % 10**9}'
+        self._log = folder / 'log'
+        self._server: subprocess.Popen[bytes] | None = None
+        self.environment = {'JACK_DEFAULT_SERVER': self._name, 'JACK_NO_START_SERVER': '1'}
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        with self._log.open('wb') as log:
+            self._server = subprocess.Popen(_command(self._name), stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(self.environment):
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f'jackd does not start: {self._log.read_text()}')
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """The server dies, as if it had crashed."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._server is not None and self._server.poll() is None:
+            self._server.terminate()
             try:
-                server.wait(5)
+                self._server.wait(5)
             except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+                self.kill()
+
+
+@contextlib.contextmanager
+def running_jack_server() -> Iterator[JackServer]:
+    """Run a JACK server."""
+    with tempfile.TemporaryDirectory(prefix='jack-') as folder:
+        server = JackServer(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _answers(environment: dict[str, str]) -> bool:
@@ -54,13 +76,13 @@ def _answers(environment: dict[str, str]) -> bool:
 
 
 @pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
     """A JACK server that this process and its children use. Import it where it is wanted:
     `from fixtures_midi import jack_server`."""
-    with running_jack_server() as environment:
-        for name, value in environment.items():
+    with running_jack_server() as server:
+        for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        yield environment
+        yield server
 
 
 def tried_again(test: Callable[..., None]) -> Callable[..., None]:

@@ -44,13 +44,13 @@ def open_port(direction: str, port: str, virtual: bool, api: str, **options: Any
         if virtual:
             return opener(port or direction, virtual=True, client_name=CLIENT_NAME, **options)
         # No client name here: mido would make the port virtual, and nothing would be connected.
-        return opener(_match(port, _names(backend, direction), direction), **options)
+        return opener(match(port, _names(backend, direction), direction), **options)
     except OSError as error:
         raise PlayingError(f'MIDI {direction} port {port!r} cannot be opened: {error}') from error
 
 
-def _backend(api: str) -> mido.Backend:
-    """Return mido's backend for an api, '' being the first that works."""
+def choose_api(api: str) -> str:
+    """Return 'alsa' or 'jack', for '' the first that works; PlayingError where it does not."""
     if api not in ('', *BACKENDS):
         raise PlayingError(f'MIDI api {api!r} is unknown: choose alsa, jack or none')
     try:
@@ -60,7 +60,7 @@ def _backend(api: str) -> mido.Backend:
             'MIDI ports need the Python package python-rtmidi: pip install python-rtmidi'
         ) from error
     if api != 'jack' and ALSA_SEQUENCER.exists():
-        return _mido_backend('alsa')
+        return 'alsa'
     if api == 'alsa':
         raise PlayingError(
             f'there is no ALSA sequencer ({ALSA_SEQUENCER}): load the kernel module snd-seq, '
@@ -76,11 +76,12 @@ def _backend(api: str) -> mido.Backend:
         raise PlayingError(
             f'{missing}: start one (jackd), load snd-seq, or give socket://host:port as the port'
         ) from error
-    return _mido_backend('jack')
+    return 'jack'
 
 
-def _mido_backend(api: str) -> mido.Backend:
-    return mido.Backend(f'mido.backends.rtmidi/{BACKENDS[api]}', use_environ=False)
+def _backend(api: str) -> mido.Backend:
+    """Return mido's backend for an api, '' being the first that works."""
+    return mido.Backend(f'mido.backends.rtmidi/{BACKENDS[choose_api(api)]}', use_environ=False)
 
 
 def _names(backend: mido.Backend, direction: str) -> list[str]:
@@ -88,7 +89,8 @@ def _names(backend: mido.Backend, direction: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _match(port: str, names: list[str], direction: str) -> str:
+def match(port: str, names: list[str], direction: str) -> str:
+    """Return the name that `port` is part of; PlayingError tells which there are."""
     wanted = port.casefold()
     if not wanted:
         matching = [name for name in names if 'through' not in name.casefold()]

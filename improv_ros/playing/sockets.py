@@ -10,6 +10,7 @@ from improv_ros.playing.errors import PlayingError
 
 SCHEME = 'socket://'
 CONNECT_TIMEOUT = 1.0  # seconds
+SEND_TIMEOUT = 0.02  # a peer that takes nothing must not hold up those that do
 POLL_PERIOD = 0.2  # seconds until a closed input lets go
 
 
@@ -35,10 +36,23 @@ class SocketSender:
         except OSError as error:
             raise PlayingError(f'nobody listens at {port}: {error}') from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(SEND_TIMEOUT)
+        self._name = port
 
-    def send(self, message: mido.Message) -> None:
+    @property
+    def problem(self) -> str:
+        """What no `send` has told yet: that the other end is gone; empty while it is there."""
+        try:
+            gone = not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return ''
+        except OSError:
+            gone = True
+        return f'{self._name} is gone' if gone else ''
+
+    def send(self, data: bytes) -> None:
         """Send a message; OSError when the other end is gone."""
-        self._socket.sendall(message.bin())
+        self._socket.sendall(data)
 
     def close(self) -> None:
         self._socket.close()

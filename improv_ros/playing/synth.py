@@ -9,6 +9,7 @@ from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.soundfont import find_soundfont
 
 CHANNELS = 16
+PLAYABLE = frozenset({'no', 'nf', 'cc', 'pc', 'pw'})
 AUTOMATIC_DRIVERS = ('pulseaudio', 'alsa')
 # Fewer or smaller buffers leave audible gaps through a PulseAudio server.
 BUFFERS = {'pulseaudio': {'audio.period-size': 1024, 'audio.periods': 8}}
@@ -39,6 +40,7 @@ class Synth:
     def __init__(self, soundfont: str = '', gain: float = 1.0, sample_rate: int = 44100) -> None:
         path = find_soundfont(soundfont)
         self._library = _load_library()
+        self._clock: Any = None
         self._synth = self._library.Synth(
             gain=float(gain), samplerate=sample_rate, channels=CHANNELS
         )
@@ -60,6 +62,13 @@ class Synth:
             f'the software synth finds no audio device (driver {driver or "automatic"}): '
             'is there a sound card, or a sound server running?'
         )
+
+    def milliseconds_taken(self) -> int:
+        """Return how much sound was taken so far; it stands still when the audio device does."""
+        if self._clock is None:
+            self._clock = self._library.Sequencer(use_system_timer=False)
+            self._clock.register_fluidsynth(self._synth)
+        return self._clock.get_tick()
 
     def play(self, event: TimedEvent) -> None:
         """Act on an event at once; its time is not looked at."""

@@ -1,5 +1,10 @@
+import contextlib
+import os
 from queue import Empty, SimpleQueue
+import signal
 import socket
+import subprocess
+import sys
 import time
 
 import mido
@@ -8,6 +13,7 @@ import pytest
 from fixtures_midi import jack_server, tried_again  # noqa: F401
 from improv_ros.event_text import control_change, message_of, note_off, note_on
 from improv_ros.playing import ports
+from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.input import KeyboardInput
 from improv_ros.playing.outputs.port import PortOutput
@@ -15,6 +21,45 @@ from improv_ros.playing.player import Player
 
 MILLISECOND = 1_000_000
 PATIENCE = 4.0  # seconds
+JACK = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
+
+
+# As Linux writes /proc/asound/seq/clients.
+SEQUENCER_CLIENTS = """Client info
+  cur  clients : 4
+  peak clients : 4
+  max  clients : 192
+
+Client   0 : "System" [Kernel Legacy]
+  Port   0 : "Timer" (Rwe-) [In/Out]
+  Port   1 : "Announce" (R-e-) [In]
+Client  20 : "Disklavier" [Kernel Legacy]
+  Port   0 : "Disklavier MIDI 1" (RWeX) [In/Out]
+    Connected From: 128:0
+Client 128 : "improv_ros-7-1" [User Legacy]
+  Port   0 : "output" (R-e-) [In]
+    Connecting To: 20:0
+  Output pool :
+    Pool size          : 500
+Client 129 : "improv_ros-7-2" [User Legacy]
+  Port   0 : "output" (R-e-) [In]
+"""
+
+
+LISTENER = """
+import sys
+import mido
+
+def hear(message):
+    if message.type == 'note_on':
+        print(message.type, message.note, message.velocity, flush=True)
+
+port = mido.Backend('mido.backends.rtmidi/UNIX_JACK').open_input(
+    'listener', virtual=True, callback=hear
+)
+print('listening', flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -40,6 +85,13 @@ def collect(queue, count):
     return items
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + 3 * PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
 def scale(start):
     """Twenty notes, 20 ms each."""
     for step in range(20):
@@ -56,13 +108,12 @@ def messages_of(events):
 @tried_again
 def test_every_message_arrives_over_jack_in_order_and_in_time():
     received = SimpleQueue()
-    backend = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
 
     def receive(message):
         received.put((time.monotonic_ns(), message))
 
     with (
-        backend.open_input('grand piano', virtual=True, callback=receive),
+        JACK.open_input('grand piano', virtual=True, callback=receive),
         Player([PortOutput('Grand PIANO')]) as player,
     ):
         assert player.problems == {}
@@ -80,8 +131,7 @@ def test_every_message_arrives_over_jack_in_order_and_in_time():
 @tried_again
 def test_stop_releases_what_sounds_before_the_port_is_closed():
     received = SimpleQueue()
-    backend = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
-    with backend.open_input('listener', virtual=True, callback=received.put):
+    with JACK.open_input('listener', virtual=True, callback=received.put):
         with Player([PortOutput('listener', api='jack')]) as player:
             now = time.monotonic_ns()
             player.submit([note_on(now, 60, 64), control_change(now, 64, 127)])
@@ -117,6 +167,85 @@ def test_a_virtual_output_can_be_found_and_heard_by_a_keyboard_input():
         note_off(0, 60, 3)[1:],
         control_change(0, 64, 0, 3)[1:],
     ]
+
+
+@pytest.mark.usefixtures('jack_server', 'no_alsa')
+@tried_again
+def test_an_instrument_that_goes_and_returns_is_released_and_hears_nothing_late():
+    with Player([PortOutput('marimba')]) as player:
+        marimba = JACK.open_input('marimba', virtual=True)
+        wait_until(lambda: not player.problems)
+        now = time.monotonic_ns()
+        player.submit([note_on(now, 60, 64)])
+        time.sleep(0.3)
+        marimba.close()
+        wait_until(lambda: 'marimba' in player.problems.get('port marimba', ''))
+        now = time.monotonic_ns()
+        while_away = [note_on(now, 62, 64), note_off(now + MILLISECOND, 62)]
+        player.submit([*while_away, note_on(now, 64, 64)])
+        heard = SimpleQueue()
+        with JACK.open_input('marimba', virtual=True, callback=heard.put):
+            wait_until(lambda: not player.problems)
+            time.sleep(0.3)
+            now = time.monotonic_ns()
+            after = [note_on(now, 65, 64), note_off(now + MILLISECOND, 65)]
+            player.submit([note_off(now, 60), note_off(now, 64), *after])
+            messages = collect(heard, 5)
+    held = [note_off(0, 60), control_change(0, 64, 0), control_change(0, 123, 0)]
+    assert messages == messages_of([*held, *after])
+
+
+@contextlib.contextmanager
+def listening_process():
+    """A port 'listener' in a process of its own: two clients in one fall over a dead server."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', LISTENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == 'listening\n'
+        yield process.stdout
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.usefixtures('no_alsa')
+@tried_again
+def test_a_jack_server_that_dies_is_noticed_and_found_again(jack_server):  # noqa: F811
+    with contextlib.ExitStack() as processes:
+        processes.enter_context(listening_process())
+        player = processes.enter_context(Player([PortOutput('listener')]))
+        assert player.problems == {}
+        jack_server.kill()
+        player.submit([note_on(time.monotonic_ns(), 60, 64)])
+        wait_until(lambda: player.problems)
+        jack_server.start()
+        heard = processes.enter_context(listening_process())
+        wait_until(lambda: not player.problems)
+        player.submit([note_on(time.monotonic_ns(), 62, 64)])
+        # What it was sent last before the server died, it is told to release.
+        assert heard.readline() == 'note_on 60 0\n'
+        assert heard.readline() == 'note_on 62 64\n'
+
+
+@pytest.mark.usefixtures('jack_server', 'no_alsa')
+def test_a_watch_that_crashes_takes_nobody_with_it():
+    with JACK.open_input('listener', virtual=True):
+        output = PortOutput('listener')
+        with Player([output]) as player:
+            os.kill(output._port._watch._process.pid, signal.SIGKILL)
+            wait_until(lambda: 'watch' in player.problems.get('port listener', ''))
+            wait_until(lambda: not player.problems)
+
+
+@pytest.mark.parametrize(
+    ('client', 'problem'), [('improv_ros-7-1', False), ('improv_ros-7-2', True), ('other', True)]
+)
+def test_the_kernel_tells_who_is_connected(tmp_path, client, problem):
+    clients = tmp_path / 'clients'
+    clients.write_text(SEQUENCER_CLIENTS)
+    assert bool(connection_problem(client, clients)) == problem
+    assert connection_problem(client, tmp_path / 'absent') == ''
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
@@ -159,7 +288,7 @@ def test_over_a_socket_every_message_arrives_normalised(socket_address):
             mido.Message('note_on', note=62, velocity=0),
             mido.Message('pitchwheel', pitch=-100),
         ):
-            output._port.send(message)
+            output._port.send(message.bin())
         events = collect(heard, 5)
     finally:
         output.close()
@@ -211,3 +340,15 @@ def test_an_output_that_is_gone_and_comes_back_is_opened_again(socket_address):
 def test_a_malformed_address_is_refused(address):
     with pytest.raises(PlayingError, match='socket://host:port'):
         PortOutput(address).open()
+
+
+def test_a_listener_that_leaves_is_noticed_before_anything_is_sent(socket_address):
+    keyboard = KeyboardInput(socket_address, print)
+    keyboard.open()
+    output = PortOutput(socket_address)
+    output.open()
+    assert output.problem == ''
+    keyboard.close()
+    wait_until(lambda: output.problem)
+    assert 'is gone' in output.problem
+    output.close()

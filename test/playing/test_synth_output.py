@@ -1,4 +1,7 @@
+import os
+import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,6 +14,32 @@ from improv_ros.playing.outputs.synth import SynthOutput
 from improv_ros.playing.player import Player
 
 RATE = 44100
+PATIENCE = 15.0  # seconds
+
+PLAYER = """
+import time
+from improv_ros.playing.outputs.synth import SynthOutput
+
+output = SynthOutput()
+output.open()
+print(output._child._process.pid, flush=True)
+time.sleep(100)
+"""
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+def is_alive(process_id):
+    try:
+        with open(f'/proc/{process_id}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize('driver', ['pulseaudio', ''])
@@ -43,3 +72,39 @@ def test_without_a_sound_server_the_error_asks_for_one(monkeypatch, tmp_path):
 def test_a_missing_soundfont_is_named():
     with pytest.raises(PlayingError, match=r'no soundfont /nowhere\.sf2'):
         SynthOutput('/nowhere.sf2').open()
+
+
+def test_a_sound_server_that_hangs_is_noticed_and_holds_nobody_up(virtual_microphone):  # noqa: F811
+    with Player([SynthOutput()]) as player:
+        virtual_microphone.pause()
+        wait_until(lambda: 'no sound' in player.problems.get('synth', ''))
+        player.submit([note_on(time.monotonic_ns(), 60, 100)])
+        began = time.monotonic()
+    virtual_microphone.resume()
+    assert time.monotonic() - began < 4
+
+
+def test_a_sound_server_that_dies_is_noticed_and_found_again(virtual_microphone):  # noqa: F811
+    with Player([SynthOutput(driver='pulseaudio')]) as player:
+        virtual_microphone.kill()
+        wait_until(lambda: 'sound' in player.problems.get('synth', ''))
+        virtual_microphone.start()
+        wait_until(lambda: not player.problems)
+
+
+def test_a_synth_that_crashes_is_started_again(virtual_microphone):  # noqa: F811
+    output = SynthOutput()
+    with Player([output]) as player:
+        os.kill(output._child._process.pid, signal.SIGKILL)
+        wait_until(lambda: 'ended unexpectedly' in player.problems.get('synth', ''))
+        wait_until(lambda: not player.problems)
+
+
+def test_a_player_that_is_killed_leaves_no_synth_behind(virtual_microphone):  # noqa: F811
+    player = subprocess.Popen([sys.executable, '-c', PLAYER], stdout=subprocess.PIPE)
+    synth = int(player.stdout.readline())
+    assert is_alive(synth)
+    player.kill()
+    player.wait()
+    player.stdout.close()
+    wait_until(lambda: not is_alive(synth))

@@ -1,32 +1,43 @@
 from improv_ros.event_text import TimedEvent
-from improv_ros.playing.synth import Synth
+from improv_ros.playing.child import Child
+from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.synth import PLAYABLE
+from improv_ros.playing.synth_process import line_of
+
+OPENING = 10.0  # seconds; a large soundfont takes its time
 
 
 class SynthOutput:
     """
-    A software synthesiser on the default audio device.
+    A software synthesiser on the default audio device, in a process of its own.
 
     `driver` is 'pulseaudio', 'alsa' or another of fluidsynth's; '' takes the first that starts.
+    `priority` is the real-time priority with which it reads what it is to play.
     """
 
-    problem = ''  # fluidsynth plays on, mute, when its sound server dies, and tells nobody
-
-    def __init__(self, soundfont: str = '', gain: float = 1.0, driver: str = '') -> None:
+    def __init__(
+        self, soundfont: str = '', gain: float = 1.0, driver: str = '', priority: int = 0
+    ) -> None:
         self.name = 'synth'
-        self._soundfont = soundfont
-        self._gain = gain
-        self._driver = driver
-        self._synth: Synth | None = None
+        self._arguments = [soundfont, str(gain), driver, str(priority)]
+        self._child: Child | None = None
+
+    @property
+    def problem(self) -> str:
+        return self._child.problem if self._child else ''
 
     def open(self) -> None:
-        self._synth = Synth(self._soundfont, self._gain)
-        self._synth.connect_to_audio_device(self._driver)
+        self._child = Child(
+            'the software synth', 'improv_ros.playing.synth_process', self._arguments, OPENING
+        )
 
     def send(self, event: TimedEvent) -> None:
-        assert self._synth is not None
-        self._synth.play(event)
+        if self._child is None:
+            raise PlayingError('the software synth is not open')
+        if event.kind in PLAYABLE:
+            self._child.write(line_of(event))
 
     def close(self) -> None:
-        if self._synth is not None:
-            synth, self._synth = self._synth, None
-            synth.close()
+        if self._child is not None:
+            child, self._child = self._child, None
+            child.close()
