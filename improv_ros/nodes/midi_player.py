@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 from queue import SimpleQueue
 import sys
 import time
+
+from std_srvs.srv import Trigger
 
 from improv_ros.event_text import TimedEvent, clear, is_note_on
 from improv_ros.nodes.clock import ros_minus_monotonic
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting, split_list
+from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.latency import Latency, strike_table
 from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.output import Output
 from improv_ros.playing.outputs.port import PortOutput
 from improv_ros.playing.outputs.synth import SynthOutput
 from improv_ros.playing.outputs.wav import WavOutput
 from improv_ros.playing.player import Player
+
+SECOND = 1_000_000_000  # nanoseconds
 
 SETTINGS = (
     Setting(
@@ -43,11 +50,44 @@ SETTINGS = (
         0.0,
         10.0,
     ),
+    Setting(
+        'output_latency',
+        0.0,
+        'Time from sending to sound of every output; all is sent so much earlier',
+        's',
+        0.0,
+        2.0,
+    ),
+    Setting('port_latency', 0.0, 'The same, of the port besides', 's', 0.0, 2.0),
+    Setting('synth_latency', 0.0, 'The same, of the synth besides', 's', 0.0, 2.0),
+    Setting(
+        'strike_latency',
+        '',
+        'What the instrument at the port takes to strike: disklavier, or velocity:seconds, ...',
+    ),
+    Setting(
+        'realtime_priority',
+        0,
+        'Real-time priority (SCHED_FIFO) of what keeps time; 0: none',
+        low=0,
+        high=99,
+    ),
+    Setting(
+        'spin',
+        0.0,
+        'Time awake before each event, with real-time priority only',
+        's',
+        0.0,
+        0.002,
+    ),
 )
+
+# While messages are parsed, what is due waits at most so long for the interpreter [s].
+SWITCH_INTERVAL = 0.0005
 
 
 class MidiPlayer(ManagedNode):
-    """Hands each message to the player's thread, and says on `played_notes` what it sent."""
+    """Hands each message to the player's thread, and tells `played_notes` when what is sent sounds."""
 
     def __init__(self) -> None:
         super().__init__('midi_player', SETTINGS)
@@ -55,20 +95,35 @@ class MidiPlayer(ManagedNode):
         self._notes: NotePublisher | None = None
         self._sent: SimpleQueue[TimedEvent] = SimpleQueue()
         self._wake = self.create_guard_condition(self._publish_sent)
+        self.create_service(Trigger, '~/panic', self._panic)
 
     def configure(self) -> None:
         """Open the outputs."""
-        outputs = [self._make_output(name) for name in split_list(self.settings['outputs'])]
-        if not outputs:
+        settings = self.settings
+        names = split_list(settings['outputs'])
+        if not names:
             raise NotReadyError('outputs is empty: name at least one of port, synth, file, wav')
-        self._player = Player(outputs, int(self.settings['late_tolerance'] * 1e9), self._on_played)
+        outputs = [self._make_output(name) for name in names]
+        self._player = Player(
+            outputs,
+            round(settings['late_tolerance'] * SECOND),
+            self._on_played,
+            latencies=[self._latency_of(name) for name in names],
+            priority=settings['realtime_priority'],
+            spin=round(settings['spin'] * SECOND),
+        )
         self._player.start()
+        if self._player.priority_problem:
+            self.get_logger().warning(self._player.priority_problem)
         problems = self._player.problems
         if len(problems) == len(outputs):
             raise NotReadyError('; '.join(problems.values()))
         for name, problem in problems.items():
             self.get_logger().error(f'{name}: {problem}')
         self._notes = NotePublisher(self, 'played_notes')
+        # What lives now lives long: the collector need not stop the music to look at it again.
+        gc.collect()
+        gc.freeze()
 
     def activate(self) -> None:
         """Begin to play what is heard on the topic."""
@@ -100,6 +155,7 @@ class MidiPlayer(ManagedNode):
             'lateness p50 (ms)': f'{lateness.p50 / 1e6:.2f}',
             'lateness p99 (ms)': f'{lateness.p99 / 1e6:.2f}',
             'lateness max (ms)': f'{lateness.max / 1e6:.2f}',
+            'real-time priority': player.priority_problem or self.settings['realtime_priority'],
             'notes late': player.late,
             'notes dropped': player.dropped,
             'events refused': player.refused,
@@ -110,12 +166,40 @@ class MidiPlayer(ManagedNode):
     def _make_output(self, name: str) -> Output:
         settings = self.settings
         if name == 'port':
-            return PortOutput(settings['port'], settings['virtual_port'], settings['midi_api'])
+            return PortOutput(
+                settings['port'],
+                settings['virtual_port'],
+                settings['midi_api'],
+                settings['realtime_priority'],
+            )
         if name == 'synth':
-            return SynthOutput(settings['soundfont'], driver=settings['audio_driver'])
+            return SynthOutput(
+                settings['soundfont'],
+                driver=settings['audio_driver'],
+                priority=settings['realtime_priority'],
+            )
         if name == 'file':
             return MidiFileOutput(settings['midi_file'])
         return WavOutput(settings['wav_file'], settings['soundfont'])
+
+    def _latency_of(self, name: str) -> Latency:
+        settings = self.settings
+        seconds = settings['output_latency']
+        if name in ('port', 'synth'):
+            seconds += settings[f'{name}_latency']
+        try:
+            strike = strike_table(settings['strike_latency'] if name == 'port' else '')
+        except PlayingError as error:
+            raise NotReadyError(str(error)) from error
+        return Latency(round(seconds * SECOND), strike)
+
+    def _panic(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Silence everything, whether it seems to sound or not."""
+        response.success = self._player is not None
+        if self._player:
+            self._player.panic()
+        response.message = 'silenced' if response.success else 'there is no output yet'
+        return response
 
     def _submit(self, events: list[TimedEvent]) -> None:
         offset = ros_minus_monotonic(self.get_clock())
@@ -139,6 +223,7 @@ class MidiPlayer(ManagedNode):
 
 def main() -> int:
     """Run the node."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     return run(MidiPlayer)
 
 

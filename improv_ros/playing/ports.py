@@ -49,23 +49,28 @@ def open_port(direction: str, port: str, virtual: bool, api: str, **options: Any
         raise PlayingError(f'MIDI {direction} port {port!r} cannot be opened: {error}') from error
 
 
-def choose_api(api: str) -> str:
-    """Return 'alsa' or 'jack', for '' the first that works; PlayingError where it does not."""
+def is_alsa(api: str) -> bool:
+    """Tell whether an api ('' is the first that works) is ALSA's; PlayingError if it cannot be."""
     if api not in ('', *BACKENDS):
         raise PlayingError(f'MIDI api {api!r} is unknown: choose alsa, jack or none')
+    if api == 'alsa' and not ALSA_SEQUENCER.exists():
+        raise PlayingError(
+            f'there is no ALSA sequencer ({ALSA_SEQUENCER}): load the kernel module snd-seq, '
+            'or use a JACK server (api jack)'
+        )
+    return api != 'jack' and ALSA_SEQUENCER.exists()
+
+
+def choose_api(api: str) -> str:
+    """Return 'alsa' or 'jack', for '' the first that works; PlayingError when it does not."""
     try:
         import rtmidi
     except ImportError as error:
         raise PlayingError(
             'MIDI ports need the Python package python-rtmidi: pip install python-rtmidi'
         ) from error
-    if api != 'jack' and ALSA_SEQUENCER.exists():
+    if is_alsa(api):
         return 'alsa'
-    if api == 'alsa':
-        raise PlayingError(
-            f'there is no ALSA sequencer ({ALSA_SEQUENCER}): load the kernel module snd-seq, '
-            'or use a JACK server (api jack)'
-        )
     try:
         rtmidi.MidiOut(rtapi=rtmidi.API_UNIX_JACK).delete()
     except (rtmidi.RtMidiError, OSError) as error:
@@ -80,7 +85,7 @@ def choose_api(api: str) -> str:
 
 
 def _backend(api: str) -> mido.Backend:
-    """Return mido's backend for an api, '' being the first that works."""
+    """Return mido's backend for an api."""
     return mido.Backend(f'mido.backends.rtmidi/{BACKENDS[choose_api(api)]}', use_environ=False)
 
 

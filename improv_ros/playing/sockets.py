@@ -1,6 +1,7 @@
 """MIDI over TCP, for machines without MIDI ports: the same bytes as on a cable."""
 
 from collections.abc import Callable
+import select
 import socket
 from threading import Event, Thread
 
@@ -43,9 +44,8 @@ class SocketSender:
     def problem(self) -> str:
         """What no `send` has told yet: that the other end is gone; empty while it is there."""
         try:
-            gone = not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return ''
+            readable, _, _ = select.select([self._socket], [], [], 0)
+            gone = readable and not self._socket.recv(1, socket.MSG_PEEK)
         except OSError:
             gone = True
         return f'{self._name} is gone' if gone else ''

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
 import signal
+import subprocess
+import sys
 
 import mido
+import pytest
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 from graph import Graph, wait_until
-from improv_ros.event_text import StreamWriter, clear, is_note_on, note_off, note_on
+from improv_ros.event_text import (
+    StreamWriter,
+    TimedEvent,
+    clear,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.playing.input import KeyboardInput
 
 SECOND = 1_000_000_000
+LOADED = 'import sys, improv_ros.nodes.midi_player; print(*sys.modules)'
 
 
 def test_notes_are_played_at_their_time_and_reported(graph: Graph) -> None:
@@ -100,3 +114,78 @@ def test_a_missing_soundfont_is_a_sentence_not_a_crash(graph: Graph) -> None:
     node = graph.start('midi_player', outputs='wav', soundfont='/nowhere/piano.sf2')
     wait_until(lambda: '/nowhere/piano.sf2' in graph.says('midi_player'), 'the reason')
     assert node.process.poll() is None
+
+
+def test_soft_notes_are_sent_ahead_and_told_when_they_sound(graph: Graph) -> None:
+    address = 'socket://127.0.0.1:47123'
+    heard: SimpleQueue[tuple[int, TimedEvent]] = SimpleQueue()
+    keyboard = KeyboardInput(address, lambda event: heard.put((graph.now(), event)))
+    keyboard.open()
+    try:
+        graph.start(
+            'midi_player',
+            outputs='port',
+            port=address,
+            strike_latency='10:0.4, 100:0.0',
+            output_latency=0.1,
+        )
+        publisher = graph.publisher('generated_notes')
+        wait_until(lambda: graph.healthy('midi_player'), 'the player')
+        start = graph.now() + SECOND
+        chord = [note_on(start, 60, 10), note_on(start, 64, 100)]
+        ends = [note_off(start + SECOND // 2, pitch) for pitch in (60, 64)]
+        publisher.publish(String(data=StreamWriter().write(chord + ends)[0]))
+        played = graph.events['played_notes']
+        wait_until(lambda: len(played) >= 4, 'the chord')
+    finally:
+        keyboard.close()
+    sent = {event.values[:2]: at - start for at, event in (heard.get() for _ in range(4))}
+    for (pitch, velocity), expected in [((60, 10), -0.5), ((64, 100), -0.1), ((60, 0), 0.4)]:
+        assert sent[pitch, velocity] / SECOND == pytest.approx(expected, abs=0.1)
+    for told, due in zip(played, [*chord, *ends], strict=True):
+        assert told.time == pytest.approx(due.time, abs=SECOND // 10)
+
+
+def test_panic_silences_every_channel(graph: Graph) -> None:
+    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+    publisher = graph.publisher('generated_notes')
+    now = graph.now()
+    held = [note_on(now, 60, 80), note_off(now + 60 * SECOND, 60)]
+    publisher.publish(String(data=StreamWriter().write(held)[0]))
+    played = graph.events['played_notes']
+    wait_until(lambda: played, 'the held note')
+    client = graph.probe.create_client(Trigger, 'midi_player/panic')
+    wait_until(client.service_is_ready, 'the service')
+    assert wait_until(client.call_async(Trigger.Request()).result, 'an answer').success
+    wait_until(lambda: len(played) >= 2 + 3 * 16, 'its release, and silence everywhere')
+    assert played[1].values == (60, 0, 0)
+    assert {event.values[0] for event in played[2:] if event.values[1] == 120} == set(range(16))
+
+
+def test_wrong_strike_latencies_are_refused_in_words(graph: Graph) -> None:
+    graph.start('midi_player', outputs='port', virtual_port=True, strike_latency='soft')
+    wait_until(lambda: "'soft' is not velocity:seconds" in graph.says('midi_player'), 'the reason')
+
+
+def test_real_time_priority_is_taken_or_the_remedy_told(graph: Graph) -> None:
+    path = graph.folder / 'played.mid'
+    node = graph.start('midi_player', outputs='file', midi_file=str(path), realtime_priority=20)
+    told = wait_until(
+        lambda: graph.figures('midi_player').get('real-time priority'), 'word of the priority'
+    )
+    if told == '20':
+        assert 'rtprio' not in node.said
+    else:
+        assert 'rtkit' in told and 'limits' in told
+        assert told in node.said
+
+
+def test_the_process_of_the_player_holds_nothing_that_is_not_its_own() -> None:
+    listing = subprocess.run(
+        [sys.executable, '-c', LOADED], capture_output=True, text=True, check=True
+    )
+    loaded = set(listing.stdout.split())
+    assert 'improv_ros.playing.player' in loaded
+    foreign = ('tensorflow', 'keras', 'ai_edge_litert', 'pyaudio', 'soxr', 'fluidsynth', 'rtmidi')
+    rooms = ('listening', 'improvising', 'training')
+    assert loaded.isdisjoint([*foreign, *(f'improv_ros.{room}' for room in rooms)])

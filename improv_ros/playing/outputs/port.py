@@ -2,7 +2,7 @@ from typing import Protocol
 
 from improv_ros.event_text import TimedEvent, message_of
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.output_port import OutputPort
+from improv_ros.playing.output_port import open_output_port
 from improv_ros.playing.sockets import SocketSender, is_socket
 
 
@@ -21,13 +21,17 @@ class PortOutput:
 
     `port` is any part of an existing port's name (the empty name is the first port), the name of
     a new port where `virtual`, or socket://host:port. `api` is 'alsa', 'jack' or '' (automatic).
+    `priority` is the real-time priority of a process besides this one that JACK needs.
     """
 
-    def __init__(self, port: str = '', virtual: bool = False, api: str = '') -> None:
+    def __init__(
+        self, port: str = '', virtual: bool = False, api: str = '', priority: int = 0
+    ) -> None:
         self.name = f'port {port}'.rstrip()
         self._port_name = port
         self._virtual = virtual
         self._api = api
+        self._priority = priority
         self._port: _Sender | None = None
 
     @property
@@ -38,7 +42,9 @@ class PortOutput:
         if is_socket(self._port_name):
             self._port = SocketSender(self._port_name)
         else:
-            self._port = OutputPort(self._port_name, self._virtual, self._api)
+            self._port = open_output_port(
+                self._port_name, self._virtual, self._api, self._priority
+            )
 
     def send(self, event: TimedEvent) -> None:
         if self._port is None:
