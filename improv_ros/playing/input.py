@@ -14,7 +14,7 @@ from improv_ros.event_text import (
     note_off,
     timed_event_of,
 )
-from improv_ros.playing.input_port import InputPort
+from improv_ros.playing.input_port import AlsaInput, JackInput, open_input_port
 from improv_ros.playing.merging import PEDALS
 from improv_ros.playing.sockets import SocketReceiver, is_socket
 
@@ -43,7 +43,7 @@ class KeyboardInput:
         self._virtual = virtual
         self._api = api
         self._on_event = on_event
-        self._port: SocketReceiver | InputPort | None = None
+        self._port: SocketReceiver | AlsaInput | JackInput | None = None
         self._lock = Lock()  # between the driver's thread and who releases
         self._held: set[tuple[int, int]] = set()  # (channel, pitch)
         self._pedals: set[tuple[int, int]] = set()  # (channel, controller)
@@ -51,14 +51,14 @@ class KeyboardInput:
     @property
     def problem(self) -> str:
         """Why nothing can be heard any more; empty while all is well, as far as can be known."""
-        return self._port.problem if isinstance(self._port, InputPort) else ''
+        return '' if self._port is None else self._port.problem
 
     def open(self) -> None:
         """Begin to receive; PlayingError when there is no such port."""
         if is_socket(self._port_name):
             self._port = SocketReceiver(self._port_name, self._receive, self.release)
         else:
-            self._port = InputPort(self._port_name, self._virtual, self._api, self._receive)
+            self._port = open_input_port(self._port_name, self._virtual, self._api, self._receive)
 
     def close(self) -> None:
         """Stop receiving, and release every note and pedal that is down."""
@@ -78,8 +78,8 @@ class KeyboardInput:
             self._held.clear()
             self._pedals.clear()
 
-    def _receive(self, message: mido.Message) -> None:
-        event = timed_event_of(message, time.monotonic_ns())
+    def _receive(self, message: mido.Message, now: int) -> None:
+        event = timed_event_of(message, now)
         if event is not None and event.kind in KINDS:
             with self._lock:
                 self._on_event(self._noted(event))
