@@ -43,7 +43,7 @@ ARGUMENTS = (
     ),
     Argument('device', '', 'Microphone: index or any part of its name; empty: the default one'),
     Argument('file', '', 'Recording to play into the chain in real time (input:=file)'),
-    Argument('keyboard', '', 'MIDI input port: any part of its name (input:=keyboard)'),
+    Argument('keyboard', '', 'MIDI input ports: any parts of their names, comma-separated'),
     Argument('output', 'synth', 'Where the music goes, comma-separated: synth, port, file, wav'),
     Argument('port', '', 'MIDI output port: any part of its name (output:=port)'),
     Argument(
@@ -81,7 +81,7 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
     if given['input'] == 'file' and not given['file']:
         raise BringupError('input is file, but no file is named: give the recording as file')
     if given['input'] == 'keyboard':
-        ears = [NodeSpec('midi_keyboard', _set(port=given['keyboard']))]
+        ears = [NodeSpec('midi_keyboard', _set(ports=given['keyboard']))]
     else:
         source = _set(source=given['input'], device=given['device'], file=given['file'])
         ears = [NodeSpec('microphone', source), NodeSpec('transcriber')]

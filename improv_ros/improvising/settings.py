@@ -44,8 +44,8 @@ class Settings:
     min_repeat_interval: seconds from a key's press to its next at the soonest.
     shortest_answer, longest_answer: bounds in seconds on an answer, else as long as the
         phrase.
-    ignore_while_speaking: True where a microphone also hears the robot: what is heard while
-        it speaks, or as an echo just after, is not listened to.
+    ignore_while_speaking: True where a microphone hears the robot as if it were the person:
+        what is heard while it speaks, or as an echo just after, is not listened to.
 
     Raises ValueError naming a setting that is out of its bounds.
     """

@@ -38,7 +38,7 @@ DESCRIPTIONS = {
     'max_density': ('Most notes begun within a second', 'notes'),
     'shortest_answer': ('Shortest answer, whatever the phrase', 's'),
     'longest_answer': ('Longest answer, whatever the phrase', 's'),
-    'ignore_while_speaking': ('True where a microphone also hears the robot', ''),
+    'ignore_while_speaking': ('True to hear nothing while speaking, if cancel_echo fails', ''),
 }
 
 

@@ -1,47 +1,62 @@
-"""The keyboard node: a MIDI input port in the microphone's place, published on `heard_notes`."""
+"""The keyboard node: MIDI input ports in the microphone's place, published on `heard_notes`."""
 
 from __future__ import annotations
 
 from queue import SimpleQueue
 import sys
 
-from improv_ros.event_text import TimedEvent
+from improv_ros.event_text import TimedEvent, is_note_on
 from improv_ros.nodes.clock import ros_minus_monotonic
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NotePublisher
-from improv_ros.nodes.parameters import Setting
+from improv_ros.nodes.parameters import Setting, split_list
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.input import KeyboardInput
+from improv_ros.playing.keyboards import Keyboards
+from improv_ros.playing.velocity_curve import CURVES, velocity_curve
 
 SETTINGS = (
-    Setting('port', '', 'Any part of the name of the MIDI port to hear; empty: the first'),
-    Setting('virtual_port', False, 'Make a port of that name for others to connect to'),
+    Setting(
+        'ports', '', 'Parts of the names of the MIDI ports to hear, comma-separated; empty: first'
+    ),
+    Setting('virtual_port', False, 'Make ports of those names for others to connect to'),
     Setting(
         'midi_api', '', 'MIDI system; empty: the first that works', choices=('', 'alsa', 'jack')
+    ),
+    Setting(
+        'velocity_curve',
+        'normal',
+        'How loud a stroke is meant: light makes soft ones louder, heavy softer, fixed all alike',
+        choices=CURVES,
+        live=True,
     ),
 )
 
 
 class MidiKeyboard(ManagedNode):
-    """Publishes each event as it comes from the port's own thread."""
+    """Publishes each event as it comes from a port's own thread."""
 
     def __init__(self) -> None:
         super().__init__('midi_keyboard', SETTINGS)
-        self._keyboard: KeyboardInput | None = None
+        self._keyboards: Keyboards | None = None
         self._notes: NotePublisher | None = None
         self._played: SimpleQueue[TimedEvent] = SimpleQueue()
         self._wake = self.create_guard_condition(self._publish_played)
 
     def configure(self) -> None:
-        """Open the port."""
+        """Open the ports."""
         settings = self.settings
-        self._keyboard = KeyboardInput(
-            settings['port'], self._on_event, settings['virtual_port'], settings['midi_api']
+        self._keyboards = Keyboards(
+            split_list(settings['ports']) or [''],
+            self._on_event,
+            settings['virtual_port'],
+            settings['midi_api'],
         )
         try:
-            self._keyboard.open()
+            self._keyboards.open()
         except PlayingError as error:
             raise NotReadyError(str(error)) from error
+        for name, problem in self._keyboards.problems.items():
+            self.get_logger().error(f'{name}: {problem}')
         self._notes = NotePublisher(self, 'heard_notes')
 
     def activate(self) -> None:
@@ -52,21 +67,23 @@ class MidiKeyboard(ManagedNode):
 
     def deactivate(self) -> None:
         """Release the keys that are held."""
-        self._keyboard.release()
+        self._keyboards.release()
         self._publish_played()
 
     def cleanup(self) -> None:
-        """Close the port."""
-        if self._keyboard:
-            self._keyboard.close()
-            self._keyboard = None
+        """Close the ports."""
+        if self._keyboards:
+            self._keyboards.close()
+            self._keyboards = None
         if self._notes:
             self._notes.destroy()
             self._notes = None
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """Tell how much came."""
-        return '', {'events heard': self._events}
+        """Tell which keyboard is missing, and how much came."""
+        problems = self._keyboards.problems
+        problem = '; '.join(f'{name}: {text}' for name, text in problems.items())
+        return problem, {'events heard': self._events}
 
     def _on_event(self, event: TimedEvent) -> None:
         """Called in the MIDI library's thread: take note and wake the node, no more."""
@@ -77,9 +94,13 @@ class MidiKeyboard(ManagedNode):
         if not self.active:
             return
         offset = ros_minus_monotonic(self.get_clock())
+        curve = velocity_curve(self.settings['velocity_curve'])
         events = []
         while not self._played.empty():
             event = self._played.get()
+            if is_note_on(event):
+                pitch, velocity, channel = event.values
+                event = event._replace(values=(pitch, curve[velocity], channel))
             events.append(event._replace(time=event.time + offset))
         if events:
             self._events += len(events)

@@ -10,16 +10,17 @@ from std_msgs.msg import Int16MultiArray
 
 from improv_ros.event_text import TimedEvent, is_note_on
 from improv_ros.listening.audio_chunk import AudioChunkError
+from improv_ros.listening.echo import EchoCanceller
 from improv_ros.listening.hearing import Hearing
 from improv_ros.listening.spectral import SpectralEstimator
 from improv_ros.listening.transcription import StreamingTranscriber
 from improv_ros.nodes.audio_topic import audio_chunk
 from improv_ros.nodes.latency import LatencyFigures
 from improv_ros.nodes.managed_node import ManagedNode, run
-from improv_ros.nodes.note_topics import CHAIN_QOS, NotePublisher
+from improv_ros.nodes.note_topics import CHAIN_QOS, NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
 
-SETTINGS = (
+THRESHOLDS = (
     Setting('onset_threshold', 0.5, 'How sure an onset must be', '', 0.0, 1.0, live=True),
     Setting(
         'frame_threshold', 0.3, 'Below this a sounding note has ended', '', 0.0, 1.0, live=True
@@ -28,7 +29,10 @@ SETTINGS = (
         'refractory', 0.06, 'Shortest time between two onsets of a key', 's', 0.0, 1.0, live=True
     ),
 )
-THRESHOLDS = tuple(setting.name for setting in SETTINGS)
+SETTINGS = (
+    *THRESHOLDS,
+    Setting('cancel_echo', True, 'Leave out what the microphone hears of the played notes'),
+)
 SILENT_AFTER = 0.5  # seconds without a chunk after which what sounds is released
 
 
@@ -38,10 +42,12 @@ class Transcriber(ManagedNode):
     def __init__(self) -> None:
         super().__init__('transcriber', SETTINGS)
         self._notes: NotePublisher | None = None
+        self._echo: EchoCanceller | None = None
 
     def configure(self) -> None:
         """Load the estimator."""
         self._hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
+        self._echo = EchoCanceller() if self.settings['cancel_echo'] else None
         self._notes = NotePublisher(self, 'heard_notes')
 
     def activate(self) -> None:
@@ -55,6 +61,8 @@ class Transcriber(ManagedNode):
         self._subscription = self.create_subscription(
             Int16MultiArray, 'audio', self._listen, CHAIN_QOS
         )
+        if self._echo:
+            self._played = NoteListener(self, 'played_notes', self._echo.sent)
         self._watch = self.create_timer(
             SILENT_AFTER / 2,
             self._release_if_stalled,
@@ -65,6 +73,8 @@ class Transcriber(ManagedNode):
         """Stop listening and release what sounds."""
         self.destroy_subscription(self._subscription)
         self.destroy_timer(self._watch)
+        if self._echo:
+            self._played.destroy()
         self._publish(self._hearing.flush())
 
     def cleanup(self) -> None:
@@ -83,6 +93,17 @@ class Transcriber(ManagedNode):
             'audio lost': self._hearing.lost,
             'notes heard': self._heard,
             **self._latency.figures('sound to heard'),
+            **self._echo_figures(),
+        }
+
+    def _echo_figures(self) -> dict[str, object]:
+        if not self._echo:
+            return {}
+        delay = self._echo.delay
+        return {
+            'loop delay (ms)': 'unknown' if delay is None else f'{delay / 1e6:.0f}',
+            'own notes left out': self._echo.removed,
+            **self._played.figures(),
         }
 
     def _listen(self, message: Int16MultiArray) -> None:
@@ -99,8 +120,8 @@ class Transcriber(ManagedNode):
         self._last_chunk = time.monotonic()
         self._flushed = False
         decoder = self._hearing.transcriber.decoder
-        for name in THRESHOLDS:
-            setattr(decoder, name, self.settings[name])
+        for threshold in THRESHOLDS:
+            setattr(decoder, threshold.name, self.settings[threshold.name])
         self._publish(self._hearing.hear(chunk))
 
     def _release_if_stalled(self) -> None:
@@ -109,6 +130,8 @@ class Transcriber(ManagedNode):
             self._publish(self._hearing.flush())
 
     def _publish(self, events: list[TimedEvent]) -> None:
+        if self._echo:
+            events = self._echo.heard(events)
         if not events:
             return
         self._notes.publish(events)

@@ -6,7 +6,7 @@ import re
 CLIENTS = Path('/proc/asound/seq/clients')
 
 _CLIENT = re.compile(r'Client +\d+ : "(.*)" \[')
-_CONNECTING = re.compile(r' +Connecting To: ')
+_CONNECTION = re.compile(r' +Connect(ing To|ed From): ')
 
 
 def connection_problem(client: str, path: Path = CLIENTS) -> str:
@@ -23,6 +23,6 @@ def connection_problem(client: str, path: Path = CLIENTS) -> str:
     for line in text.splitlines():
         if header := _CLIENT.match(line):
             current = header[1]
-        elif current == client and _CONNECTING.match(line):
+        elif current == client and _CONNECTION.match(line):
             return ''
     return 'the MIDI port is gone, or was disconnected'

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import os
 import select
 import subprocess
 import sys
+from threading import Thread
 import time
 
 from improv_ros.playing.errors import PlayingError
@@ -19,14 +20,24 @@ class Child:
     """
     Runs a module of this package, which says `ready` and then nothing but why it ends.
 
+    Where there is `on_line`, what begins with a digit is no such reason, but news: each line of
+    it is handed over, in a thread.
     It is written to without ever waiting. It ends when its standard input does, so it never
     outlives this process, however this process ends; Ctrl-C does not reach it.
     """
 
-    def __init__(self, name: str, module: str, arguments: Sequence[str], patience: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        patience: float,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
         """Start it; PlayingError with its last words if it is not ready in `patience` seconds."""
         self._name = name
         self._said = b''
+        self._reader: Thread | None = None
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *arguments],
             stdin=subprocess.PIPE,
@@ -43,14 +54,20 @@ class Child:
         except PlayingError:
             self.close()
             raise
+        if on_line:
+            self._reader = Thread(target=self._listen, args=(on_line,), daemon=True)
+            self._reader.start()
 
     @property
     def problem(self) -> str:
         """Why the child is no more; empty while it lives."""
         if self._process.poll() is None:
             return ''
-        while self._read():
-            pass
+        if self._reader:
+            self._reader.join(LEAVING)
+        else:
+            while self._read():
+                pass
         words = self._said.decode(errors='replace').strip().splitlines()
         if words and words[-1] != READY:
             return words[-1]
@@ -77,6 +94,8 @@ class Child:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._reader:
+            self._reader.join()
         process.stdout.close()
 
     def _await_ready(self, patience: float) -> None:
@@ -93,3 +112,18 @@ class Child:
         data = os.read(self._output, 4096)
         self._said += data
         return data
+
+    def _listen(self, on_line: Callable[[str], None]) -> None:
+        unread = self._said.partition(f'{READY}\n'.encode())[2]
+        self._said = b''
+        while True:
+            *lines, unread = unread.split(b'\n')
+            for line in lines:
+                if line[:1].isdigit():
+                    on_line(line.decode())
+                else:
+                    self._said += line + b'\n'
+            data = os.read(self._output, 4096)
+            if not data:
+                return
+            unread += data

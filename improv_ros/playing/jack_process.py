@@ -18,7 +18,8 @@ import time
 from improv_ros.playing.child import READY
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.jack_connections import JackConnections
-from improv_ros.playing.output_port import SETTLING, MidiOut
+from improv_ros.playing.local_port import LocalPort
+from improv_ros.playing.output_port import SETTLING
 from improv_ros.playing.realtime import go_first
 
 LOOK_PERIOD = 0.25  # seconds
@@ -29,7 +30,7 @@ def main() -> int:
     """Send what comes in, for as long as somebody is there to hear it."""
     name, virtual, priority = sys.argv[1:]
     try:
-        port = MidiOut(name, bool(virtual), 'jack')
+        port = LocalPort('output', name, bool(virtual), 'jack')
         connections = JackConnections()
     except PlayingError as error:
         print(error)
@@ -51,7 +52,7 @@ def main() -> int:
                 port.send(bytes.fromhex(line.decode()))
         if time.monotonic() >= next_look:
             next_look = time.monotonic() + LOOK_PERIOD
-            if problem := connections.problem(port.full_name, port.destination):
+            if problem := connections.problem(port.full_name, port.other_name):
                 print(problem, flush=True)
                 os._exit(1)  # the library would wait for a server that is dead
     time.sleep(SETTLING)

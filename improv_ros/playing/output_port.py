@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import count
-import os
-from typing import Any
-
 from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.child import Child
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.ports import (
-    ALSA_SEQUENCER,
-    BACKENDS,
-    CLIENT_NAME,
-    choose_api,
-    is_alsa,
-    match,
-)
+from improv_ros.playing.local_port import LocalPort
+from improv_ros.playing.ports import ALSA_SEQUENCER, is_alsa
 
-PORT_NAME = 'output'
 SETTLING = 0.15  # seconds; JACK loses what is sent just after a port is opened or before it closes
 STARTING = 5.0  # seconds
-
-_numbers = count(1)
-
-
-class MidiOut:
-    """
-    An open port in this process; PlayingError when there is none of that name.
-
-    `port` is any part of the name of an existing port, or the name of a new, `virtual` one; the
-    `destination` is the full name of the existing one.
-    """
-
-    def __init__(self, port: str, virtual: bool, api: str) -> None:
-        api = choose_api(api)
-        import rtmidi
-
-        # No other client has this name, so that its connections can be found.
-        self.client = f'{CLIENT_NAME}-{os.getpid()}-{next(_numbers)}'
-        self.destination = ''
-        name = (port or PORT_NAME) if virtual else PORT_NAME
-        self.full_name = f'{self.client}:{name}'
-        try:
-            rtapi = getattr(rtmidi, f'API_{BACKENDS[api]}')
-            self._port: Any = rtmidi.MidiOut(rtapi=rtapi, name=self.client)
-            if virtual:
-                self._port.open_virtual_port(name)
-            else:
-                names = self._port.get_ports()
-                self.destination = match(port, names, 'output')
-                self._port.open_port(names.index(self.destination), name)
-        except (rtmidi.RtMidiError, OSError) as error:
-            raise PlayingError(f'MIDI output port {port!r} cannot be opened: {error}') from error
-
-    def send(self, data: bytes) -> None:
-        """Send one message."""
-        self._port.send_message(data)
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._port.close_port()
-        self._port.delete()
 
 
 class AlsaPort:
     """A port of the ALSA sequencer; the kernel tells whether it is still connected."""
 
     def __init__(self, port: str, virtual: bool) -> None:
-        self._port = MidiOut(port, virtual, 'alsa')
+        self._port = LocalPort('output', port, virtual, 'alsa')
         self._virtual = virtual
 
     @property

@@ -6,7 +6,6 @@ Ports live in one of two places ("api"): the ALSA sequencer ('alsa') or a JACK s
 
 import os
 from pathlib import Path
-from typing import Any
 
 import mido
 
@@ -28,25 +27,6 @@ def input_names(api: str = '') -> list[str]:
 def output_names(api: str = '') -> list[str]:
     """Names of the ports to which MIDI can be sent."""
     return _names(_backend(api), 'output')
-
-
-def open_port(direction: str, port: str, virtual: bool, api: str, **options: Any) -> Any:
-    """
-    Open a mido port; `direction` is 'input' or 'output', `options` go to mido.
-
-    A virtual port is made under the name `port`. Otherwise `port` is any part of the name of an
-    existing port, in any case; the empty name is the first port that is no mere "Midi Through".
-    PlayingError says what there is when none matches.
-    """
-    backend = _backend(api)
-    opener = getattr(backend, f'open_{direction}')
-    try:
-        if virtual:
-            return opener(port or direction, virtual=True, client_name=CLIENT_NAME, **options)
-        # No client name here: mido would make the port virtual, and nothing would be connected.
-        return opener(match(port, _names(backend, direction), direction), **options)
-    except OSError as error:
-        raise PlayingError(f'MIDI {direction} port {port!r} cannot be opened: {error}') from error
 
 
 def is_alsa(api: str) -> bool:

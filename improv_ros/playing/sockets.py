@@ -4,6 +4,7 @@ from collections.abc import Callable
 import select
 import socket
 from threading import Event, Thread
+import time
 
 import mido
 
@@ -62,13 +63,16 @@ class SocketReceiver:
     """
     Listens at socket://host:port, for one sender at a time.
 
-    Calls `on_message` with each message, and `on_gone` when a sender has left.
+    Calls `on_message` with each message and the time when it came (ns, monotonic), and `on_gone`
+    when a sender has left.
     """
+
+    problem = ''  # it waits for whoever may come
 
     def __init__(
         self,
         port: str,
-        on_message: Callable[[mido.Message], None],
+        on_message: Callable[[mido.Message, int], None],
         on_gone: Callable[[], None],
     ) -> None:
         try:
@@ -109,6 +113,7 @@ class SocketReceiver:
                 return
             if not data:
                 return
+            now = time.monotonic_ns()
             parser.feed(data)
             for message in parser:
-                self._on_message(message)
+                self._on_message(message, now)

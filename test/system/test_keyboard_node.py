@@ -36,7 +36,7 @@ def play_through(graph: Graph, port: str) -> tuple[list[TimedEvent], list[TimedE
 
 def test_what_the_player_sends_comes_back_through_the_keyboard(graph: Graph) -> None:
     port = f'socket://localhost:{free_port()}'
-    graph.start('midi_keyboard', port=port)
+    graph.start('midi_keyboard', ports=port)
     wait_until(lambda: graph.healthy('midi_keyboard'), 'a keyboard')
     sent, heard = play_through(graph, port)
     wait_until(lambda: len(heard) >= len(sent), 'every note on the other side')
@@ -47,7 +47,7 @@ def test_what_the_player_sends_comes_back_through_the_keyboard(graph: Graph) -> 
 
 def test_real_midi_ports_carry_it_too(graph: Graph) -> None:
     """Without real-time rights a busy JACK loses whole periods, so most is enough here."""
-    graph.start('midi_keyboard', port='improv keys', virtual_port=True, midi_api='jack')
+    graph.start('midi_keyboard', ports='improv keys', virtual_port=True, midi_api='jack')
     wait_until(lambda: graph.healthy('midi_keyboard'), 'a keyboard')
     sent, heard = play_through(graph, 'improv keys')
     played = [event.values for event in sent if is_note_on(event)]
@@ -58,13 +58,13 @@ def test_real_midi_ports_carry_it_too(graph: Graph) -> None:
 
 
 def test_a_keyboard_that_is_not_there_is_a_state(graph: Graph) -> None:
-    node = graph.start('midi_keyboard', port='no such keyboard', midi_api='jack')
+    node = graph.start('midi_keyboard', ports='no such keyboard', midi_api='jack')
     wait_until(lambda: 'no such keyboard' in graph.says('midi_keyboard'), 'the reason')
     assert node.process.poll() is None
 
 
 def test_keys_held_when_the_node_leaves_are_released(graph: Graph) -> None:
-    node = graph.start('midi_keyboard', port='improv keys', virtual_port=True, midi_api='jack')
+    node = graph.start('midi_keyboard', ports='improv keys', virtual_port=True, midi_api='jack')
     wait_until(lambda: graph.healthy('midi_keyboard'), 'a keyboard')
     backend = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
     name = next(n for n in backend.get_output_names() if 'improv keys' in n)

@@ -22,7 +22,7 @@ def parameters_of(executable: str, folder: Path) -> dict[str, Any]:
     return {
         'microphone': {'source': 'file', 'file': str(sound), 'loop': True},
         'midi_player': {'outputs': 'file', 'midi_file': str(folder / 'played.mid')},
-        'midi_keyboard': {'port': f'socket://localhost:{free_port()}'},
+        'midi_keyboard': {'ports': f'socket://localhost:{free_port()}'},
     }.get(executable, {})
 
 

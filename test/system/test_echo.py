@@ -1,0 +1,78 @@
+"""The robot is heard by the microphone, and is not taken for the person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graph import Graph, wait_until
+import numpy as np
+import pytest
+from std_msgs.msg import String
+
+from improv_ros.event_text import (
+    StreamWriter,
+    TimedEvent,
+    is_note_off,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.nodes.audio_topic import audio_chunk
+from improv_ros.playing.render import render, write_wav
+
+SECOND = 1_000_000_000
+DELAY = SECOND * 12 // 100  # of the loop
+RATE = 44100
+
+
+def melody(pitches: list[int], start: float, step: float) -> list[TimedEvent]:
+    events = []
+    for number, pitch in enumerate(pitches):
+        begin = round((start + number * step) * SECOND)
+        events += [note_on(begin, pitch, 80), note_off(begin + round(0.8 * step * SECOND), pitch)]
+    return events
+
+
+PERSON = melody([72, 74, 76, 77, 79, 77, 76, 74], 1.0, 0.55)
+ROBOT = melody([48, 55, 52, 60, 53, 57, 50, 59, 48, 55, 52, 60, 53, 57, 50, 59], 0.5, 0.35)
+
+
+def recording_of_both(folder: Path) -> Path:
+    echo = [event._replace(time=event.time + DELAY) for event in ROBOT]
+    parts = [render(part, start=0, tail=3.0).astype(float) for part in (PERSON, echo)]
+    both = np.zeros((max(map(len, parts)), 2))
+    for part in parts:
+        both[: len(part)] += part / 2
+    write_wav(folder / 'both.wav', both.astype(np.int16), RATE)
+    return folder / 'both.wav'
+
+
+def notes_above_and_below(pitch: int, events: list[TimedEvent]) -> tuple[list[int], list[int]]:
+    pitches = [event.values[0] for event in events if is_note_on(event)]
+    return [p for p in pitches if p >= pitch], [p for p in pitches if p < pitch]
+
+
+@pytest.mark.parametrize('cancel_echo', [True, False])
+def test_only_the_person_is_heard_where_both_sound(graph: Graph, cancel_echo: bool) -> None:
+    recording = recording_of_both(graph.folder)
+    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+    publisher = graph.publisher('generated_notes')
+    graph.start('transcriber', cancel_echo=cancel_echo)
+    graph.start('microphone', source='file', file=str(recording), await_listeners=2)
+    wait_until(lambda: graph.chunks, 'sound')
+    began = audio_chunk(graph.chunks[0]).time
+    for text in StreamWriter().write(e._replace(time=e.time + began) for e in ROBOT):
+        publisher.publish(String(data=text))
+    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the recording')
+    heard = graph.events['heard_notes']
+    wait_until(lambda: heard and is_note_off(heard[-1]), 'the last release')
+
+    person, robot = notes_above_and_below(66, heard)
+    assert len(person) >= len(PERSON) // 2 - 1
+    if not cancel_echo:
+        assert len(robot) >= len(ROBOT) // 2 - 2
+        return
+    assert len(robot) <= 1
+    figures = graph.figures('transcriber')
+    assert abs(float(figures['loop delay (ms)']) - DELAY / 1e6) < 60
+    assert int(figures['own notes left out']) >= len(ROBOT) // 2 - 2
