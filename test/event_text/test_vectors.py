@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vectors_event_text import REFUSED, cases, written
 from improv_ros.event_text import EventTextError, StreamReader
+from vectors_event_text import REFUSED, cases, written
 
 CASES = cases()
 

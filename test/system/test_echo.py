@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from graph import Graph, wait_until
 import numpy as np
 import pytest
 from std_msgs.msg import String
 
+from graph import Graph, wait_until
 from improv_ros.event_text import (
     StreamWriter,
     TimedEvent,
