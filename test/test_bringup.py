@@ -39,6 +39,8 @@ def test_the_chain_listens_through_a_microphone_by_default() -> None:
 
 def test_a_keyboard_takes_the_place_of_the_microphone() -> None:
     assert names(input='keyboard') == ['midi_keyboard', 'improviser', 'midi_player']
+    keyboard = bringup.chain({'input': 'keyboard', 'keyboard': 'piano, organ'})[0]
+    assert keyboard.parameters == {'ports': 'piano, organ'}
 
 
 def test_a_robot_takes_the_place_of_the_player_and_the_improviser_knows_its_limits() -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 import mido
 import pytest
 from std_msgs.msg import String
 
 from fixtures_midi import jack_server  # noqa: F401
 from graph import Graph, free_port, wait_until
-from improv_ros.event_text import StreamWriter, TimedEvent, is_note_on, note_off, note_on
+from improv_ros.event_text import (
+    StreamWriter,
+    TimedEvent,
+    control_change,
+    is_note_on,
+    note_off,
+    note_on,
+)
+from improv_ros.playing.outputs.port import PortOutput
+from improv_ros.playing.velocity_curve import velocity_curve
 
 SECOND = 1_000_000_000
 pytestmark = pytest.mark.usefixtures('jack_server')
@@ -75,3 +86,51 @@ def test_keys_held_when_the_node_leaves_are_released(graph: Graph) -> None:
         assert node.leave() < 2
         wait_until(lambda: heard[-1].values[:2] == (60, 0), 'its release')
     assert node.process.returncode == 0
+
+
+def test_a_keyboard_that_vanishes_is_reported_let_go_of_and_found_again(graph: Graph) -> None:
+    node = graph.start('midi_keyboard', ports='digital piano', midi_api='jack')
+    backend = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
+    heard = graph.events['heard_notes']
+
+    def strike(port: mido.ports.BaseOutput, pitch: int) -> None:
+        def is_heard() -> bool:
+            port.send(mido.Message('note_on', note=pitch, velocity=70))
+            time.sleep(0.2)
+            return any(is_note_on(event) and event.values[0] == pitch for event in heard)
+
+        wait_until(is_heard, f'key {pitch}')
+
+    with backend.open_output('digital piano', virtual=True) as piano:
+        wait_until(lambda: graph.healthy('midi_keyboard'), 'a keyboard')
+        strike(piano, 60)
+    wait_until(lambda: 'digital piano' in graph.says('midi_keyboard'), 'the reason')
+    wait_until(lambda: heard[-1].values[:2] == (60, 0), 'its release')
+    assert node.process.poll() is None
+    with backend.open_output('digital piano', virtual=True) as piano:
+        wait_until(lambda: graph.healthy('midi_keyboard'), 'the keyboard again')
+        strike(piano, 62)
+    assert node.leave() < 2
+    assert 'Traceback' not in node.said
+
+
+def test_two_keyboards_are_merged_their_channels_and_half_pedals_kept(graph: Graph) -> None:
+    addresses = [f'socket://localhost:{free_port()}' for _ in range(2)]
+    graph.start('midi_keyboard', ports=', '.join(addresses), velocity_curve='heavy')
+    wait_until(lambda: graph.healthy('midi_keyboard'), 'keyboards')
+    heard = graph.events['heard_notes']
+    for channel, address in enumerate(addresses):
+        output = PortOutput(address)
+        output.open()
+        output.send(control_change(0, 64, 45, channel))
+        output.send(note_on(0, 60, 64, channel))
+        wait_until(lambda: heard and is_note_on(heard[-1]), 'the key')
+        output.close()
+        wait_until(lambda: len(heard) == 4, 'its release')
+        assert [event[1:] for event in heard] == [
+            ('cc', (channel, 64, 45)),
+            ('no', (60, velocity_curve('heavy')[64], channel)),
+            ('no', (60, 0, channel)),
+            ('cc', (channel, 64, 0)),
+        ]
+        heard.clear()

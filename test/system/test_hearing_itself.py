@@ -33,8 +33,9 @@ def melody(pitches: list[int], start: float, step: float) -> list[TimedEvent]:
     return events
 
 
-PERSON = melody([72, 74, 76, 77, 79, 77, 76, 74], 1.0, 0.55)
-ROBOT = melody([48, 55, 52, 60, 53, 57, 50, 59, 48, 55, 52, 60, 53, 57, 50, 59], 0.5, 0.35)
+# The person comes in when the robot has played a few notes.
+PERSON = melody([72, 74, 76, 77, 79, 77, 76, 74], 2.18, 0.55)
+ROBOT = melody([48, 55, 52, 60, 53, 57, 50, 59] * 2, 0.5, 0.35)
 
 
 def recording_of_both(folder: Path) -> Path:
