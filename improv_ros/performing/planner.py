@@ -27,7 +27,8 @@ from improv_ros.performing.body import SECOND, Body
 from improv_ros.performing.trajectory import Move, Point, Timeline, points_of
 from improv_ros.performing.voices import Voices
 
-TICK = SECOND // 100  # from one `advance` to the next; what is due before the next is done now
+TICK = SECOND // 100  # from one `advance` to the next
+SOON = 2 * TICK  # what is due before the next but one is done now: the next may come late
 MEMORY = 2 * SECOND  # how long what is over is kept
 
 
@@ -224,7 +225,7 @@ class Planner:
         plan = self._plan(group, now)
         if self._at_once:
             return len(plan)
-        due = [self._deadline(choice) <= now + TICK for choice in plan]
+        due = [self._deadline(choice) <= now + SOON for choice in plan]
         return len(due) - due[::-1].index(True) if any(due) else 0
 
     def _plan(self, group: tuple[int, ...], now: int) -> list[Choice]:
@@ -289,7 +290,7 @@ class Planner:
     def _let_go_in_time(self, number: int, arm: _Arm, now: int) -> list[Command]:
         """Let go of the key that is held when its note ends, or sooner for the next strike."""
         note = arm.held
-        if note is None or note.end is None or note.end - self._lookahead > now + TICK:
+        if note is None or note.end is None or note.end - self._lookahead > now + SOON:
             return []
         group = self._group_of[note.pitch]
         end = note.end
@@ -325,8 +326,8 @@ class Planner:
     # -- the rest ------------------------------------------------------------------------
 
     def _move_pedal(self, now: int) -> list[Command]:
-        due = [e for e in self._pedals if e.time - self._lookahead <= now + TICK]
-        self._pedals = [e for e in self._pedals if e.time - self._lookahead > now + TICK]
+        due = [e for e in self._pedals if e.time - self._lookahead <= now + SOON]
+        self._pedals = [e for e in self._pedals if e.time - self._lookahead > now + SOON]
         return [
             Command(max(e.time, now), 'pedal', velocity=e.values[2], sound=max(e.time, now))
             for e in due

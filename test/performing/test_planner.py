@@ -12,7 +12,7 @@ import yaml
 from improv_ros.event_text import TimedEvent, clear, control_change, note_off, note_on
 from improv_ros.performing.body_file import body_of
 from improv_ros.performing.feedback import Lateness, Obedience
-from improv_ros.performing.planner import TICK, Command, Planner
+from improv_ros.performing.planner import SOON, TICK, Command, Planner
 from improv_ros.performing.trajectory import Move, Timeline
 
 MILLISECOND = 1_000_000
@@ -49,8 +49,8 @@ def test_a_key_is_commanded_ahead_of_its_sound_and_let_go_at_its_end() -> None:
 def test_commands_are_given_no_sooner_than_they_must() -> None:
     body = planner(KEYS)
     body.add([note_on(SECOND, 62, 80)], 0)
-    assert body.advance(SECOND - LOOKAHEAD - 2 * TICK) == []
-    assert len(body.advance(SECOND - LOOKAHEAD - TICK)) == 1
+    assert body.advance(SECOND - LOOKAHEAD - SOON - TICK) == []
+    assert len(body.advance(SECOND - LOOKAHEAD - SOON)) == 1
 
 
 def test_a_key_is_let_go_in_time_for_its_next_strike() -> None:
