@@ -27,6 +27,7 @@ from improv_ros.nodes.audio_topic import audio_chunk, audio_message
 from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.note_topics import CHAIN_QOS
 
+DISCOVERY = 1.0  # seconds in which all who listen are known, if not yet connected
 LISTENERS_TIMEOUT = 3.0  # seconds that every topic has to find somebody who listens
 
 
@@ -126,9 +127,15 @@ class Replayer(Node):
     def await_listeners(self, stop: threading.Event) -> None:
         """Give listeners time to be found; say who else publishes, and what nobody hears."""
         publishers = self._outlets.values()
-        deadline = time.monotonic() + LISTENERS_TIMEOUT
-        while time.monotonic() < deadline and not stop.wait(0.05):
-            if all(publisher.get_subscription_count() for publisher in publishers):
+        began = time.monotonic()
+        while time.monotonic() - began < LISTENERS_TIMEOUT and not stop.wait(0.05):
+            known = time.monotonic() - began > DISCOVERY
+            if known and all(
+                0
+                < self.count_subscribers(publisher.topic_name)
+                <= publisher.get_subscription_count()
+                for publisher in publishers
+            ):
                 break
         for publisher in publishers:
             topic = publisher.topic_name
