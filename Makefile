@@ -15,9 +15,12 @@ demo: $(VENV)/demo-ready
 test: $(VENV)/test-ready lint
 	$(BIN)/python -m pytest $(TESTS)
 
-# The tests that start no processes: a minute at most.
+# The tests without nodes, devices and the data sets beside the repository: a minute at most.
+REAL := test/system test/event_text/test_round_trip_of_data.py test/bags \
+	test/listening/test_device_source.py test/playing/test_ports.py \
+	test/playing/test_synth_output.py
 unit: $(VENV)/test-ready
-	$(BIN)/python -m pytest --ignore test/system $(TESTS)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(REAL)) $(TESTS)
 
 lint: $(VENV)/test-ready
 	$(BIN)/ruff check .

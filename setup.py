@@ -4,7 +4,14 @@ from setuptools import find_packages, setup
 
 package_name = 'improv_ros'
 
-NODES = ['microphone', 'midi_keyboard', 'transcriber', 'improviser', 'midi_player']
+NODES = [
+    'microphone',
+    'midi_keyboard',
+    'transcriber',
+    'improviser',
+    'midi_player',
+    'robot_performer',
+]
 
 EXTRAS = {
     # ROS 2 from wheels; a machine that has ROS from its distribution leaves this out.
@@ -14,10 +21,12 @@ EXTRAS = {
         'ros-std-srvs',
         'ros-diagnostic-msgs',
         'ros-lifecycle-msgs',
+        'ros-trajectory-msgs',
     ],
     'audio': ['PyAudio>=0.2.14', 'soundfile>=0.12', 'soxr>=0.3.7'],
     'midi': ['python-rtmidi>=1.5.8'],
     'synth': ['pyfluidsynth>=1.3.4', 'soundfile>=0.12'],
+    'bag': ['mcap>=1.5'],
     'network': ['ai-edge-litert>=2.1'],
     'train': ['tensorflow>=2.16', 'keras>=3.4', 'matplotlib>=3.5', 'tqdm>=4.60'],
     'plot': ['matplotlib>=3.5'],
@@ -33,7 +42,8 @@ setup(
         ('share/ament_index/resource_index/packages', ['resource/' + package_name]),
         ('share/' + package_name, ['package.xml']),
         ('share/' + package_name + '/launch', glob('launch/*.launch.py')),
-        ('share/' + package_name + '/config', glob('config/*')),
+        ('share/' + package_name + '/config', glob('config/*.*')),
+        ('share/' + package_name + '/config/bodies', glob('config/bodies/*.yaml')),
         ('share/' + package_name + '/demo', glob('demo/*')),
         ('share/' + package_name + '/models', glob('improv_ros/models/*.*')),
     ],

@@ -1,26 +1,38 @@
-"""How punctual the player is: lateness of its notes beside that of mido's own player.
+"""How punctual the player is: lateness of its notes beside two references in the same run.
 
-Both play the same notes in this process, one after the other, to an output that only looks at
-the clock. Also measured: what one event costs when many are due at once, encoded as MIDI.
+The references are mido's own player, and a loop of clock_nanosleep, the best that this machine
+and its kernel can do. Each plays the same notes in a process of its own, one after the other, to
+an output that only looks at the clock: at several rates, with idle and with busy processors, with
+and without real-time priority. Also measured: what one event costs, encoded as MIDI.
 
-    python benchmark/playback.py [--notes 500] [--rates 5 50 500] [--busy 2]
+    python benchmark/playback.py [--notes 10000 | --seconds 10] [--rates 5 50 500]
 
---busy runs so many processes beside them that do nothing but compute.
+A measurement takes 10 seconds by default, so 50 notes at 5 a second; --notes 10000 has as many at
+every rate, and at 5 a second takes more than half an hour for each line.
 """
 
 import argparse
-from multiprocessing import Process
+import ctypes
+from multiprocessing import get_context
+import os
 import sys
+from threading import get_native_id
 import time
 
 import mido
 
 from improv_ros.event_text import is_note_on, message_of, note_off, note_on
 from improv_ros.playing.player import Player
+from improv_ros.playing.realtime import go_first, sleep_exactly
 
 SECOND = 1_000_000_000
-LEAD = SECOND // 10  # before the first note
-LONGEST = 20.0  # seconds that one measurement may take
+MILLISECOND = 1_000_000
+LEAD = SECOND // 5  # before the first note
+SPIN = SECOND // 2000
+CLOCK_MONOTONIC, TIMER_ABSTIME = 1, 1
+AHEAD = SECOND  # the player is handed its notes so long before they are due, as in a chain
+
+processes = get_context('fork')
 
 
 class Clock:
@@ -51,6 +63,12 @@ class Encoder(Clock):
         super().send(event)
 
 
+class Timespec(ctypes.Structure):
+    """The C library's struct timespec."""
+
+    _fields_ = (('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long))
+
+
 def notes(start, count, rate):
     """(on, off) of `count` notes, `rate` a second, each sounding for half its time."""
     step = SECOND // rate
@@ -59,18 +77,42 @@ def notes(start, count, rate):
         yield note_on(on, 21 + index % 88, 64), note_off(on + step // 2, 21 + index % 88)
 
 
-def lateness_of_player(count, rate):
+def lateness_of_player(count, rate, priority, spin=0):
     clock = Clock()
     start = time.monotonic_ns() + LEAD
     pairs = list(notes(start, count, rate))
-    with Player([clock]) as player:
-        player.submit([event for pair in pairs for event in pair])
+    with Player([clock], priority=priority, spin=spin) as player:
+        for pair in pairs:
+            while pair[0].time - time.monotonic_ns() > AHEAD:
+                time.sleep(0.1)
+            player.submit(pair)
         while player.pending:
             time.sleep(0.1)
     return [at - on.time for at, (on, _) in zip(clock.times, pairs, strict=True)]
 
 
-def lateness_of_mido(count, rate):
+def lateness_of_spinning_player(count, rate, priority):
+    return lateness_of_player(count, rate, priority, SPIN)
+
+
+def lateness_of_nanosleep(count, rate, priority):
+    if priority:
+        go_first(get_native_id(), priority)
+    sleep_exactly()
+    sleep = ctypes.CDLL(None).clock_nanosleep
+    lateness = []
+    for pair in notes(time.monotonic_ns() + LEAD, count, rate):
+        for event in pair:
+            until = Timespec(*divmod(event.time, SECOND))
+            sleep(CLOCK_MONOTONIC, TIMER_ABSTIME, ctypes.byref(until), None)
+            if is_note_on(event):
+                lateness.append(time.monotonic_ns() - event.time)
+    return lateness
+
+
+def lateness_of_mido(count, rate, priority):
+    if priority:
+        go_first(get_native_id(), priority)
     midi = mido.MidiFile(ticks_per_beat=25000)  # at 120 beats a minute, a tick is 20 us
     track = midi.add_track()
     last = 0
@@ -90,9 +132,20 @@ def cost_of_an_event(count=20000):
     with Player([encoder], late_tolerance=60 * SECOND) as player:
         long_ago = time.monotonic_ns() - 30 * SECOND
         player.submit([event for pair in notes(long_ago, count // 2, 1000) for event in pair])
-        while len(encoder.times) < count // 2:
+        while player.pending:
             time.sleep(0.1)
     return (encoder.times[-1] - encoder.times[0]) / count / 1000
+
+
+def apart(function, *arguments):
+    """Call a function in a process of its own."""
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=lambda: sender.send(function(*arguments)))
+    process.start()
+    sender.close()
+    result = receiver.recv()
+    process.join()
+    return result
 
 
 def compute():
@@ -100,30 +153,52 @@ def compute():
         sum(range(10000))
 
 
-def row(name, rate, lateness):
+def row(load, rate, priority, name, lateness):
     ordered = sorted(lateness)
     figures = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1]
-    cells = ''.join(f'{figure / 1e6:10.3f}' for figure in figures)
-    return f'{name:8}{rate:8}{len(lateness):8}{cells}'
+    cells = ''.join(f' {figure / MILLISECOND:8.3f} |' for figure in figures)
+    return f'| {load} | {rate} | {priority or "-"} | {name:15} | {len(lateness)} |{cells}'
+
+
+def measure(arguments, load, priority):
+    players = {'player': lateness_of_player}
+    if priority:
+        players['player, spinning'] = lateness_of_spinning_player
+    players['clock_nanosleep'] = lateness_of_nanosleep
+    players['mido'] = lateness_of_mido
+    for rate in arguments.rates:
+        count = arguments.notes or round(arguments.seconds * rate)
+        for name, lateness_of in players.items():
+            lateness = apart(lateness_of, count, rate, priority)
+            print(row(load, rate, priority, name, lateness), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--notes', type=int, default=500)
-    parser.add_argument('--rates', type=int, nargs='+', default=[5, 50, 500])
-    parser.add_argument('--busy', type=int, default=0, help='processes that compute meanwhile')
+    parser.add_argument('--notes', type=int, help='in each measurement')
+    parser.add_argument('--seconds', type=float, default=10.0, help='of each measurement')
+    parser.add_argument('--rates', type=int, nargs='+', default=[5, 50, 500], help='notes/s')
+    parser.add_argument('--loads', nargs='+', default=['idle', 'busy'], choices=('idle', 'busy'))
+    parser.add_argument('--priorities', type=int, nargs='+', default=[0, 50], help='0: none')
     arguments = parser.parse_args()
-    busy = [Process(target=compute, daemon=True) for _ in range(arguments.busy)]
-    for process in busy:
-        process.start()
-    try:
-        print(f'{"":8}{"notes/s":>8}{"notes":>8}{"p50 ms":>10}{"p99 ms":>10}{"max ms":>10}')
-        for rate in arguments.rates:
-            count = min(arguments.notes, round(LONGEST * rate))
-            print(row('player', rate, lateness_of_player(count, rate)), flush=True)
-            print(row('mido', rate, lateness_of_mido(count, rate)), flush=True)
-        print(f'the player takes {cost_of_an_event():.1f} us an event')
-    finally:
+    refused = apart(lambda: go_first(get_native_id(), 1)) if any(arguments.priorities) else ''
+    if refused:
+        print(f'without priority only: {refused}')
+        arguments.priorities = [0]
+    load = os.getloadavg()[0]
+    print(f'{os.cpu_count()} processors; load average at the start {load:.1f}')
+    print(f'the player takes {apart(cost_of_an_event):.1f} us an event')
+    print('| processors | notes/s | priority | | notes | p50 ms | p99 ms | max ms |')
+    print('|---|---|---|---|---|---|---|---|')
+    for load in arguments.loads:
+        busy = [
+            processes.Process(target=compute, daemon=True)
+            for _ in range(os.cpu_count() if load == 'busy' else 0)
+        ]
+        for process in busy:
+            process.start()
+        for priority in arguments.priorities:
+            measure(arguments, load, priority)
         for process in busy:
             process.terminate()
     return 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import sysconfig
 
 PACKAGE = 'improv_ros'
+BODY_LOOKAHEAD = 1.0  # seconds; a body that knows what comes loses fewer notes
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ ARGUMENTS = (
     Argument('keyboard', '', 'MIDI input ports: any parts of their names, comma-separated'),
     Argument('output', 'synth', 'Where the music goes, comma-separated: synth, port, file, wav'),
     Argument('port', '', 'MIDI output port: any part of its name (output:=port)'),
+    Argument(
+        'body',
+        '',
+        'Robot that plays instead of the output: drums_8, marimba_arms, piano_88 or a YAML file',
+    ),
     Argument('mode', 'respond', 'How the robot takes part', ('respond', 'accompany', 'solo')),
     Argument('model', '', 'Network of the improviser; empty: the shipped one'),
     Argument('config', '', 'Parameter file; empty: the shipped config/improv.yaml'),
@@ -79,9 +85,17 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
     else:
         source = _set(source=given['input'], device=given['device'], file=given['file'])
         ears = [NodeSpec('microphone', source), NodeSpec('transcriber')]
+    manners = _set(mode=given['mode'], model=given['model'])
+    if given['body']:
+        body = str(Path(given['body']).absolute()) if Path(given['body']).suffix else given['body']
+        return [
+            *ears,
+            NodeSpec('improviser', {**manners, 'instrument': body, 'lookahead': BODY_LOOKAHEAD}),
+            NodeSpec('robot_performer', {'body': body}),
+        ]
     return [
         *ears,
-        NodeSpec('improviser', _set(mode=given['mode'], model=given['model'])),
+        NodeSpec('improviser', manners),
         NodeSpec('midi_player', _set(outputs=given['output'], port=given['port'])),
     ]
 

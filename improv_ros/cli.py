@@ -18,6 +18,8 @@ COMMANDS = {
     'render': ('improv_ros.event_text.render_command', 'event text to a MIDI or WAV file'),
     'run': ('improv_ros.run_command', 'start the chain, one process a node'),
     'demo': ('improv_ros.demo.command', 'play a recording into the chain and keep what comes out'),
+    'record': ('improv_ros.bags.record_command', 'keep a session as a bag'),
+    'replay': ('improv_ros.bags.replay_command', 'play a bag into the graph, in time'),
     'train': ('improv_ros.training.train_command', 'train a network'),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
 }
@@ -26,6 +28,23 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        missing = (error.name or '').partition('.')[0]
+        if missing == 'improv_ros':
+            raise
+        print(
+            f'improv {words[0]}: the Python package {missing} is missing; the README says '
+            'what to install for what',
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog='improv', description=__doc__.splitlines()[0])
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
@@ -34,10 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in words[:1]:
             import_module(module).add_arguments(command)
     arguments = parser.parse_args(words)
-    try:
-        return import_module(COMMANDS[arguments.command][0]).run(arguments)
-    except KeyboardInterrupt:
-        return 130
+    return import_module(COMMANDS[arguments.command][0]).run(arguments)
 
 
 if __name__ == '__main__':

@@ -33,10 +33,12 @@ class Ensemble:
         self._nodes = list(nodes)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self) -> None:
-        """Start every node."""
+    def start(self, *executables: str) -> None:
+        """Start the nodes of these names; without names, all that have not been started."""
         for node in self._nodes:
-            self._processes[node.executable] = subprocess.Popen(self._command(node))
+            named = not executables or node.executable in executables
+            if named and node.executable not in self._processes:
+                self._processes[node.executable] = subprocess.Popen(self._command(node))
 
     def ended(self) -> dict[str, int]:
         """Return the exit codes of the nodes that have ended."""

@@ -16,9 +16,17 @@ import yaml
 
 import improv_ros
 from improv_ros import bringup
+from improv_ros.nodes.managed_node import SHARED
 
 ROOT = Path(__file__).parents[1]
-NODES = ('microphone', 'transcriber', 'improviser', 'midi_player', 'midi_keyboard')
+NODES = (
+    'microphone',
+    'transcriber',
+    'improviser',
+    'midi_player',
+    'midi_keyboard',
+    'robot_performer',
+)
 
 
 def names(**values: str) -> list[str]:
@@ -33,6 +41,14 @@ def test_a_keyboard_takes_the_place_of_the_microphone() -> None:
     assert names(input='keyboard') == ['midi_keyboard', 'improviser', 'midi_player']
     keyboard = bringup.chain({'input': 'keyboard', 'keyboard': 'piano, organ'})[0]
     assert keyboard.parameters == {'ports': 'piano, organ'}
+
+
+def test_a_robot_takes_the_place_of_the_player_and_the_improviser_knows_its_limits() -> None:
+    *ears, improviser, robot = bringup.chain({'body': 'marimba_arms'})
+    assert [node.executable for node in ears] == ['microphone', 'transcriber']
+    assert improviser.parameters['instrument'] == 'marimba_arms'
+    assert improviser.parameters['lookahead'] == 1.0
+    assert (robot.executable, robot.parameters) == ('robot_performer', {'body': 'marimba_arms'})
 
 
 def test_arguments_become_parameters_and_empty_ones_override_nothing() -> None:
@@ -53,7 +69,7 @@ def test_the_config_shows_every_parameter_with_its_default(executable: str) -> N
     config = yaml.safe_load((ROOT / 'config' / 'improv.yaml').read_text())
     shown = config[f'/**/{executable}']['ros__parameters']
     settings = importlib.import_module(f'improv_ros.nodes.{executable}').SETTINGS
-    assert shown == {'autostart': True, **{s.name: s.default for s in settings}}
+    assert shown == {s.name: s.default for s in (*SHARED, *settings)}
 
 
 @pytest.mark.parametrize('executable', NODES)
@@ -115,7 +131,13 @@ def test_the_launch_file_declares_the_arguments_of_improv_run(launch_file) -> No
 
 
 @pytest.mark.parametrize(
-    'given', [{}, {'input': 'file', 'file': 'a.wav'}, {'input': 'keyboard', 'output': 'port'}]
+    'given',
+    [
+        {},
+        {'input': 'file', 'file': 'a.wav'},
+        {'input': 'keyboard', 'output': 'port'},
+        {'body': 'drums_8'},
+    ],
 )
 def test_the_launch_file_starts_what_the_list_says(launch_file, given) -> None:
     values = {argument.name: argument.default for argument in bringup.ARGUMENTS} | given

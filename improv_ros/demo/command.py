@@ -103,8 +103,10 @@ def perform(recording: Path, seconds: float, out: Path, output: str) -> Session:
     ensemble = Ensemble(nodes, namespace=NAMESPACE, log_level='warn')
     with Observer(NAMESPACE) as observer:
         print('bringing up the chain: ' + ', '.join(node.executable for node in nodes))
-        ensemble.start()
+        ensemble.start(*(node.executable for node in nodes[1:]))
         try:
+            await_chain(observer, ensemble)
+            ensemble.start()
             watch(observer, ensemble, seconds)
         finally:
             codes = ensemble.stop()
@@ -112,6 +114,13 @@ def perform(recording: Path, seconds: float, out: Path, output: str) -> Session:
         if code:
             print(f'improv demo: {name} left with exit code {code}', file=sys.stderr)
     return observer.session
+
+
+def await_chain(observer: Observer, ensemble: Ensemble) -> None:
+    """Wait until the note topics are connected, so that not even the first note is missed."""
+    deadline = time.monotonic() + BRINGUP_TIMEOUT
+    while not observer.ready() and time.monotonic() < deadline and not ensemble.ended():
+        time.sleep(0.05)
 
 
 def watch(observer: Observer, ensemble: Ensemble, seconds: float) -> None:

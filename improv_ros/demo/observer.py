@@ -24,8 +24,10 @@ class Observer:
         self.session = Session()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node('demo', namespace=namespace)
-        for topic in ('heard', 'generated', 'played'):
+        self._listeners = [
             NoteListener(self._node, f'{topic}_notes', self._keeper(getattr(self.session, topic)))
+            for topic in ('heard', 'generated', 'played')
+        ]
         self._node.create_subscription(Int16MultiArray, 'audio', self._note_beginning, CHAIN_QOS)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -42,9 +44,8 @@ class Observer:
         rclpy.try_shutdown()
 
     def ready(self) -> bool:
-        """Tell whether every topic of the chain has its publisher."""
-        topics = ('audio', 'heard_notes', 'generated_notes', 'played_notes')
-        return all(self._node.count_publishers(topic) for topic in topics)
+        """Tell whether every note topic has found its way here."""
+        return all(listener.publishers for listener in self._listeners)
 
     def now(self) -> int:
         """Return ROS time in nanoseconds."""

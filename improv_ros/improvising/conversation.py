@@ -5,7 +5,7 @@ events to publish. All times are nanoseconds of the caller's clock.
 
 Whatever the model proposes, what is published keeps these rules: a key is released only after
 it was pressed and is not pressed again before; every key pressed is released within
-`max_note_seconds`, or cleared; range, polyphony and density stay within the settings; all
+`max_note_seconds`, or cleared; pitches, polyphony, density and repeats keep to the settings; all
 events lie at least half a lookahead ahead; an answer ends with all keys and the pedal up.
 """
 
@@ -65,8 +65,9 @@ class _Speech:
     """What the robot is saying.
 
     start: when it begins; end: after this no new note, None if nobody said when; frontier:
-    time of the latest event published; sounding: pitch to onset; quiet_since: when the last
-    key went up; trail: times of events not yet played, and what the model knew after each.
+    time of the latest event published; sounding: pitch to onset; pressed: pitch to its latest
+    onset; quiet_since: when the last key went up; trail: times of events not yet played, and
+    what the model knew after each.
     """
 
     start: int
@@ -78,6 +79,7 @@ class _Speech:
     pedal_moved: int | None = None
     quiet_since: int = 0
     onsets: deque[int] = field(default_factory=deque)
+    pressed: dict[int, int] = field(default_factory=dict)
     said_anything: bool = False
     closed: bool = False
 
@@ -295,8 +297,7 @@ class Conversation:
         settings = self.settings
         allowed = np.zeros(WHATS, bool)
         if not closing and len(speech.sounding) < settings.max_polyphony:
-            lowest, highest = settings.lowest_pitch, settings.highest_pitch
-            allowed[PRESS + lowest - LOWEST_PITCH : PRESS + highest - LOWEST_PITCH + 1] = True
+            allowed[PRESS - LOWEST_PITCH + np.array(settings.pitches)] = True
             for pitch in speech.sounding:
                 allowed[PRESS + pitch - LOWEST_PITCH] = False
         silence = _nanoseconds(settings.max_silence) // 2
@@ -317,6 +318,9 @@ class Conversation:
             densest = int(self.settings.max_density)
             if len(speech.onsets) >= densest:
                 time = max(time, speech.onsets[-densest] + SECOND)
+            if event.values[0] in speech.pressed:
+                interval = _nanoseconds(self.settings.min_repeat_interval)
+                time = max(time, speech.pressed[event.values[0]] + interval)
         elif is_note_off(event):
             time = max(time, speech.sounding[event.values[0]] + SHORTEST_NOTE)
         if speech.sounding:
@@ -330,6 +334,7 @@ class Conversation:
         """Note an event that is going to be published, here and in the model."""
         if is_note_on(event):
             speech.sounding[event.values[0]] = event.time
+            speech.pressed[event.values[0]] = event.time
             speech.onsets.append(event.time)
             while event.time - speech.onsets[0] > SECOND:
                 speech.onsets.popleft()

@@ -1,6 +1,7 @@
 """What a musician may set, with the bounds that each setting has."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 from .vocabulary import HIGHEST_PITCH, LOWEST_PITCH
 
@@ -17,6 +18,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'max_note_seconds': (0.1, 30.0),
     'max_silence': (0.2, 8.0),
     'max_density': (1.0, 100.0),
+    'min_repeat_interval': (0.0, 10.0),
     'shortest_answer': (0.5, 60.0),
     'longest_answer': (0.5, 600.0),
 }
@@ -38,6 +40,8 @@ class Settings:
     max_silence: seconds without a sounding key after which the robot, while it speaks, plays
         on.
     max_density: most notes begun within any second.
+    playable: the only pitches that the robot may play; None: all.
+    min_repeat_interval: seconds from a key's press to its next at the soonest.
     shortest_answer, longest_answer: bounds in seconds on an answer, else as long as the
         phrase.
     ignore_while_speaking: True where a microphone hears the robot as if it were the person:
@@ -50,13 +54,15 @@ class Settings:
     pause: float = 0.8
     lookahead: float = 0.25
     temperature: float = 0.95
-    top_p: float = 0.97
+    top_p: float = 0.99
     lowest_pitch: int = LOWEST_PITCH
     highest_pitch: int = HIGHEST_PITCH
     max_polyphony: int = 10
     max_note_seconds: float = 6.0
     max_silence: float = 2.0
     max_density: float = 20.0
+    playable: frozenset[int] | None = None
+    min_repeat_interval: float = 0.0
     shortest_answer: float = 2.0
     longest_answer: float = 20.0
     ignore_while_speaking: bool = False
@@ -78,3 +84,14 @@ class Settings:
             low, high = getattr(self, low_name), getattr(self, high_name)
             if low > high:
                 raise ValueError(f'{low_name} is {low}, above {high_name}, which is {high}')
+        if not self.pitches:
+            raise ValueError(
+                f'lowest_pitch is {self.lowest_pitch} and highest_pitch is {self.highest_pitch}: '
+                'the instrument has no pitch between them'
+            )
+
+    @cached_property
+    def pitches(self) -> tuple[int, ...]:
+        """The pitches that the robot may play, ascending."""
+        between = range(self.lowest_pitch, self.highest_pitch + 1)
+        return tuple(p for p in between if self.playable is None or p in self.playable)

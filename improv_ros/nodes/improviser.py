@@ -15,10 +15,12 @@ from improv_ros.improvising.model import load_model
 from improv_ros.improvising.runtime import RUNTIMES
 from improv_ros.improvising.settings import BOUNDS, MODES
 from improv_ros.improvising.settings import Settings as Manners
+from improv_ros.nodes.bodies import load_body
 from improv_ros.nodes.latency import LatencyFigures
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
+from improv_ros.performing.body import SECOND, Body
 
 TICK = 0.01  # seconds between two looks at whether there is something to say
 
@@ -51,6 +53,11 @@ MANNERS = tuple(_manner(name, *words) for name, words in DESCRIPTIONS.items())
 SETTINGS = (
     Setting('model', '', 'Network file (.tflite or .keras); empty: the shipped one'),
     Setting('runtime', 'auto', 'What runs the network', choices=RUNTIMES),
+    Setting(
+        'instrument',
+        '',
+        'Body whose limits the robot keeps to: a shipped one or a YAML file; empty: none',
+    ),
     Setting('seed', -1, 'Seed of the improvisation; -1: another one each time', '', -1, 2**31 - 1),
     *MANNERS,
 )
@@ -63,6 +70,7 @@ class Improviser(ManagedNode):
         super().__init__('improviser', SETTINGS)
         self.add_on_set_parameters_callback(self._refuse_contradictions)
         self._conversation: Conversation | None = None
+        self._instrument: Body | None = None
         self._notes: NotePublisher | None = None
         for name, callback in (
             ('improvise', self._improvise),
@@ -73,6 +81,8 @@ class Improviser(ManagedNode):
 
     def configure(self) -> None:
         """Load the network."""
+        instrument = self.settings['instrument']
+        self._instrument = load_body(instrument) if instrument else None
         try:
             model = load_model(self.settings['model'], self.settings['runtime'])
             seed = self.settings['seed']
@@ -114,8 +124,13 @@ class Improviser(ManagedNode):
         }
 
     def _manners(self, **changed: object) -> Manners:
-        values = {setting.name: self.settings[setting.name] for setting in MANNERS}
-        return Manners(**{**values, **changed})
+        values = {setting.name: self.settings[setting.name] for setting in MANNERS} | changed
+        body = self._instrument
+        if body:
+            values['playable'] = frozenset(body.pitches)
+            values['max_polyphony'] = min(values['max_polyphony'], len(body.strikers))
+            values['min_repeat_interval'] = body.repeat / SECOND
+        return Manners(**values)
 
     def _refuse_contradictions(self, parameters: list[Parameter]) -> SetParametersResult:
         """Refuse what is wrong only together, such as a lowest pitch above the highest."""

@@ -13,6 +13,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from improv_ros.nodes.clock_watch import ClockWatch
+from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.parameters import Setting, Settings
 
 AUTOSTART = Setting(
@@ -20,6 +22,16 @@ AUTOSTART = Setting(
     True,
     'Walk to active without a lifecycle manager; false where one is in charge',
 )
+CLOCK_TOLERANCE = Setting(
+    'clock_tolerance',
+    0.005,
+    "Another host's clock may differ by this before diagnostics warn",
+    's',
+    0.0001,
+    10.0,
+    live=True,
+)
+SHARED = (AUTOSTART, CLOCK_TOLERANCE)  # the settings of every node
 FIRST_RETRY = 1.0  # seconds; doubles at each failure
 LONGEST_RETRY = 30.0
 DIAGNOSTICS_PERIOD = 1.0
@@ -41,11 +53,13 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, settings: tuple[Setting, ...]) -> None:
         super().__init__(name)
-        self.settings = Settings(self, (AUTOSTART, *settings))
+        self.settings = Settings(self, (*SHARED, *settings))
         self.active = False
         self.given_up = False
         self._configured = False
         self._problem = ''
+        self._clocks = ClockWatch(self)
+        self._clock_warning = ''
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(
@@ -160,10 +174,21 @@ class ManagedNode(LifecycleNode):
             self._problem = problem
             self.get_logger().error(problem)
 
+    def _compare_clocks(self) -> str:
+        """Return what is wrong with other hosts' clocks, and log it when that begins."""
+        warning = self._clocks.warning(self.settings['clock_tolerance'])
+        if warning and not self._clock_warning:
+            self.get_logger().warning(warning)
+        self._clock_warning = warning
+        return warning
+
     def _publish_diagnostics(self) -> None:
         problem, figures = self.health() if self.active else (self._problem, {})
+        warning = self._compare_clocks()
         if problem:
-            level, message = DiagnosticStatus.ERROR, problem
+            level, message = DiagnosticStatus.ERROR, '; '.join(filter(None, (problem, warning)))
+        elif warning:
+            level, message = DiagnosticStatus.WARN, warning
         elif self.active:
             level, message = DiagnosticStatus.OK, 'active'
         else:
@@ -174,7 +199,10 @@ class ManagedNode(LifecycleNode):
             name=self.get_fully_qualified_name().lstrip('/').replace('/', ': '),
             message=message,
             hardware_id='improv_ros',
-            values=[KeyValue(key=key, value=str(value)) for key, value in figures.items()],
+            values=[
+                KeyValue(key=key, value=str(value))
+                for key, value in {**figures, **self._clocks.figures()}.items()
+            ],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
@@ -186,6 +214,7 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    recover_losses_soon()
     # rclpy's own handlers would close the context before the node could send its last words.
     rclpy.init(
         args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO

@@ -178,7 +178,10 @@ def main() -> int:
     parser.add_argument('--list', action='store_true', help='list the input devices and leave')
     arguments, ros_arguments = parser.parse_known_args()
     if arguments.list:
-        for device in list_devices():
+        devices = list_devices()
+        if not devices:
+            print('no input device: plug in a microphone, or start the sound server')
+        for device in devices:
             print(
                 f'{device.index:3}  {device.name}  ({device.channels} ch, {device.sample_rate} Hz)'
             )

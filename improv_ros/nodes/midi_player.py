@@ -87,7 +87,7 @@ SWITCH_INTERVAL = 0.0005
 
 
 class MidiPlayer(ManagedNode):
-    """Hands each message to the player's thread, and tells `played_notes` when what is sent sounds."""
+    """Hands each message to the player's thread, and says on `played_notes` what sounds when."""
 
     def __init__(self) -> None:
         super().__init__('midi_player', SETTINGS)

@@ -10,6 +10,8 @@ from std_msgs.msg import String
 
 from improv_ros.event_text import EventTextError, StreamReader, StreamWriter, TimedEvent
 
+# Every topic that carries event text, in the order of the flow.
+NOTE_TOPICS = ('heard_notes', 'generated_notes', 'performed_notes', 'played_notes')
 CHAIN_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=100,
@@ -51,6 +53,11 @@ class NoteListener:
         self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
         self.received = 0
         self.malformed = 0
+
+    @property
+    def publishers(self) -> int:
+        """How many publishers this listener is connected with."""
+        return self._node.count_publishers(self._subscription.topic_name)
 
     def figures(self) -> dict[str, object]:
         """Return what diagnostics should show of this topic."""

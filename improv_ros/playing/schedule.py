@@ -171,7 +171,7 @@ class Schedule:
         for entry in self._pending:
             if time is not None and entry.event.time < time:
                 kept.append(entry)
-            elif entry.note and entry.note.state == WAITING and is_note_on(entry.event):
+            elif entry.note and is_note_on(entry.event):
                 entry.note.state = OVER
                 self.withdrawn += 1
         heapq.heapify(kept)

@@ -313,6 +313,18 @@ def test_remembers_how_many_notes_it_heard():
     assert here.conversation.memory == 0
 
 
+def test_keeps_to_the_pitches_and_repeats_of_an_instrument():
+    playable = frozenset({40, 47, 60})
+    here = room(mode='solo', playable=playable, min_repeat_interval=0.4, max_density=100.0)
+    pressed = {}
+    for event in filter(is_note_on, here.wait(60 * SECOND)):
+        pitch = event.values[0]
+        assert pitch in playable
+        assert event.time - pressed.get(pitch, 0) >= 0.4 * SECOND
+        pressed[pitch] = event.time
+    assert set(pressed) == playable
+
+
 @pytest.mark.parametrize(
     'changes',
     [
@@ -333,6 +345,8 @@ def test_settings_out_of_bounds_are_refused_by_name(changes):
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ValueError, match=r'lowest_pitch is 80, above highest_pitch'):
         Settings(lowest_pitch=80, highest_pitch=60)
+    with pytest.raises(ValueError, match=r'lowest_pitch is 70 .* the instrument has no pitch'):
+        Settings(lowest_pitch=70, playable=frozenset({60}))
 
 
 def test_the_shipped_model_answers_within_the_rules():

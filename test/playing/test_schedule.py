@@ -10,10 +10,14 @@ from improv_ros.event_text import (
     note_off,
     note_on,
 )
-from improv_ros.playing.schedule import Schedule
+from improv_ros.playing.latency import Latency, strike_table
+from improv_ros.playing.schedule import SHORTEST_REPEAT, Schedule
 
 TOLERANCE = 10
-FOREVER = 10**9
+FOREVER = 10**18
+MILLISECOND = 1_000_000
+FIXED = 20 * MILLISECOND
+DISKLAVIER = Latency(FIXED, strike_table('disklavier'))
 
 patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -300,3 +304,97 @@ def test_an_end_before_its_beginning_plays_nothing():
     assert schedule.pop_due(10) == []
     assert schedule.next_time() is None
     assert schedule.dropped == 1
+
+
+@st.composite
+def soft_and_loud(draw):
+    """Whole notes of every velocity on a few keys, none overlapping another of its key."""
+    events = []
+    for pitch in (60, 61):
+        time = 10**9
+        for _ in range(draw(st.integers(0, 8))):
+            time += draw(st.integers(1, 400)) * MILLISECOND
+            velocity = draw(st.integers(1, 127))
+            events.append(note_on(time, pitch, velocity))
+            time += draw(st.integers(0, 300)) * MILLISECOND
+            events.append(note_off(time, pitch))
+    return sorted(events, key=lambda event: event.time)
+
+
+def play_punctually(schedule):
+    played = []
+    while (due := schedule.next_time()) is not None:
+        played += schedule.pop_due(due)
+    return played
+
+
+@patiently
+@given(soft_and_loud())
+def test_with_a_latency_every_note_is_played_in_its_order_and_sounds_in_time(said):
+    schedule = Schedule(0, latency=DISKLAVIER)
+    schedule.add(said, 0)
+    played = play_punctually(schedule)
+    assert [event.time for event in played] == sorted(event.time for event in played)
+    for pitch in (60, 61):
+        wanted = [event for event in said if event.values[0] == pitch]
+        got = [event for event in played if event.values[0] == pitch]
+        assert [event.values for event in got] == [event.values for event in wanted]
+        earlier_sent = 0
+        for sent, event in zip(got, wanted, strict=True):
+            if is_note_on(event):
+                wish = event.time - DISKLAVIER.of(event)
+                latest = min(event.time - FIXED, earlier_sent + SHORTEST_REPEAT)
+                assert sent.time == max(wish, latest)
+                earlier_sent = sent.time
+            else:
+                assert sent.time <= event.time - FIXED
+    ends = {event.values[0]: event.time for event in said}
+    assert ends.keys() == {event.values[0] for event in played}
+
+
+def test_notes_far_enough_apart_sound_just_when_they_are_to():
+    schedule = Schedule(0, latency=DISKLAVIER)
+    said = [
+        event
+        for step, velocity in enumerate([127, 10, 100, 55, 1])
+        for event in (
+            note_on((step + 1) * 500 * MILLISECOND, 60, velocity),
+            note_off((step + 1) * 500 * MILLISECOND + 200 * MILLISECOND, 60),
+        )
+    ]
+    schedule.add(said, 0)
+    played = play_punctually(schedule)
+    assert [event.time + DISKLAVIER.of(event) for event in played] == [
+        event.time for event in said
+    ]
+
+
+def test_a_soft_note_said_after_a_clear_is_not_silenced_by_it():
+    schedule = Schedule(0, latency=DISKLAVIER)
+    time = 10**9
+    schedule.add([note_on(time, 60, 100), note_off(time + 10**9, 60)], 0)
+    cleared = time + 300 * MILLISECOND
+    soft = [note_on(cleared + MILLISECOND, 62, 10), note_off(cleared + 10**9, 62)]
+    schedule.add([clear(cleared), *soft], 0)
+    played = play_punctually(schedule)
+    assert [event.values[:2] for event in played] == [(60, 100), (62, 10), (60, 0), (62, 0)]
+
+
+def test_a_soft_note_waits_for_its_program_and_is_not_ended_by_an_earlier_all_notes_off():
+    schedule = Schedule(0, latency=DISKLAVIER)
+    time = 10**9
+    program = TimedEvent(time, 'pc', (0, 5))
+    all_off = control_change(time, 123, 0)
+    soft = [note_on(time + MILLISECOND, 60, 10), note_off(time + 10**9, 60)]
+    schedule.add([program, all_off, *soft], 0)
+    assert [event[1:] for event in play_punctually(schedule)] == [
+        event[1:] for event in (program, all_off, *soft)
+    ]
+
+
+def test_what_is_withdrawn_is_counted():
+    schedule = Schedule(0)
+    schedule.add([note_on(5, 60, 64), note_off(9, 60), note_on(10, 60, 64), clear(6)], 0)
+    assert schedule.withdrawn == 1
+    schedule.release_all(0)
+    assert schedule.withdrawn == 2

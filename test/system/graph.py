@@ -26,6 +26,13 @@ from improv_ros.event_text import StreamReader, TimedEvent
 from improv_ros.nodes.note_topics import CHAIN_QOS
 
 NAMESPACE = '/improv'
+NOTE_TOPICS = (
+    'heard_notes',
+    'generated_notes',
+    'played_notes',
+    'performed_notes',
+    'strikes',
+)
 PATIENCE = 30.0  # seconds; generous, for a busy machine
 
 
@@ -49,7 +56,14 @@ def free_port() -> int:
 class NodeProcess:
     """A node of the chain in a process of its own, its words kept."""
 
-    def __init__(self, executable: str, folder: Path, env: dict[str, str], **parameters: Any):
+    def __init__(
+        self,
+        executable: str,
+        folder: Path,
+        env: dict[str, str],
+        namespace: str = NAMESPACE,
+        **parameters: Any,
+    ) -> None:
         self.log = folder / f'{executable}.log'
         file = folder / f'{executable}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
@@ -57,7 +71,7 @@ class NodeProcess:
         command = [sys.executable, '-m', f'improv_ros.nodes.{executable}']
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
-                [*command, '--ros-args', '-r', f'__ns:={NAMESPACE}', *files],
+                [*command, '--ros-args', '-r', f'__ns:={namespace}', *files],
                 env={**os.environ, **env},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,8 +98,9 @@ class NodeProcess:
 class Graph:
     """One test's own ROS domain, with a probe on every topic of the chain."""
 
-    def __init__(self, folder: Path, domain: int) -> None:
+    def __init__(self, folder: Path, domain: int, namespace: str = NAMESPACE) -> None:
         self.folder = folder
+        self.namespace = namespace
         self.env = {
             'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
@@ -103,8 +118,8 @@ class Graph:
             domain_id=domain,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.probe = Node('probe', namespace=NAMESPACE, context=self._context)
-        for topic in ('heard_notes', 'generated_notes', 'played_notes'):
+        self.probe = Node('probe', namespace=namespace, context=self._context)
+        for topic in NOTE_TOPICS:
             self._listen(topic)
         self.probe.create_subscription(Int16MultiArray, 'audio', self.chunks.append, CHAIN_QOS)
         self.probe.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
@@ -115,7 +130,7 @@ class Graph:
 
     def start(self, executable: str, **parameters: Any) -> NodeProcess:
         """Start a node in this domain."""
-        node = NodeProcess(executable, self.folder, self.env, **parameters)
+        node = NodeProcess(executable, self.folder, self.env, self.namespace, **parameters)
         self.nodes.append(node)
         return node
 
@@ -125,7 +140,8 @@ class Graph:
 
     def publisher(self, topic: str, kind: type = String) -> Any:
         """Return a publisher on a topic of the chain, once somebody listens there besides us."""
-        ours = self.probe.count_subscribers(topic)
+        name = f'{NAMESPACE}/{topic}'
+        ours = sum(own.topic_name == name for own in self.probe.subscriptions)
         publisher = self.probe.create_publisher(kind, topic, CHAIN_QOS)
         wait_until(lambda: publisher.get_subscription_count() > ours, f'a listener on {topic}')
         return publisher
@@ -169,13 +185,15 @@ class Graph:
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self.diagnostics[status.name.rpartition(' ')[2]] = status
+            ensemble, _, node = status.name.rpartition(': ')
+            if ensemble == self.namespace.strip('/'):
+                self.diagnostics[node] = status
 
 
 @contextlib.contextmanager
-def graph_in(folder: Path, domain: int) -> Iterator[Graph]:
+def graph_in(folder: Path, domain: int, namespace: str = NAMESPACE) -> Iterator[Graph]:
     """Provide a graph and clean it up."""
-    graph = Graph(folder, domain)
+    graph = Graph(folder, domain, namespace)
     try:
         yield graph
     finally:

@@ -20,6 +20,7 @@ EXECUTABLES = {
     'microphone',
     'midi_keyboard',
     'midi_player',
+    'robot_performer',
     'transcriber',
 }
 
@@ -78,6 +79,7 @@ def test_a_colcon_workspace_builds_and_runs(source: Path) -> None:
         'package.xml',
         'launch/improv.launch.py',
         'config/improv.yaml',
+        'config/bodies/piano_88.yaml',
         'demo/fuer_elise.txt',
         'models/improviser.tflite',
     ):

@@ -49,7 +49,15 @@ def state(graph: Graph, node: str) -> int:
 
 
 @pytest.mark.parametrize(
-    'executable', ['microphone', 'midi_keyboard', 'transcriber', 'improviser', 'midi_player']
+    'executable',
+    [
+        'microphone',
+        'midi_keyboard',
+        'transcriber',
+        'improviser',
+        'midi_player',
+        'robot_performer',
+    ],
 )
 def test_a_manager_drives_every_transition(graph: Graph, executable: str) -> None:
     node = graph.start(executable, autostart=False, **parameters_of(executable, graph.folder))

@@ -1,0 +1,171 @@
+"""Each shipped body in simulation: in time, on the right key, within its limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+import math
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import pytest
+
+from improv_ros.event_text import TimedEvent, clear, is_note_off, is_note_on, note_off, note_on
+from improv_ros.performing.assignment import assign_greedily
+from improv_ros.performing.body_file import read_body
+from rehearsal import BODIES, LOOKAHEAD, Rehearsal, rehearse
+from simulator import SECOND
+
+MILLISECOND = 1_000_000
+START = 4 * SECOND  # of the music: the arms have found their places
+SHIPPED = sorted(BODIES.glob('*.yaml'))
+OTHERS = sorted((Path(__file__).parent / 'bodies').glob('*.yaml'))
+every_body = pytest.mark.parametrize('path', [*SHIPPED, *OTHERS], ids=lambda path: path.stem)
+
+
+@st.composite
+def music(draw: st.DrawFn, clears: bool = False) -> list[TimedEvent]:
+    """Any music at all: chords, trills, leaps, held keys, all velocities and the whole range."""
+    events = []
+    time = START
+    for _ in range(draw(st.integers(1, 25))):
+        time += draw(st.sampled_from([0, 5, 20, 40, 80, 90, 130, 250, 600])) * MILLISECOND
+        pitch = draw(st.one_of(st.integers(36, 60), st.integers(0, 127)))
+        length = draw(st.sampled_from([10, 60, 200, 900, 2500])) * MILLISECOND
+        events.append(note_on(time, pitch, draw(st.integers(1, 127))))
+        events.append(note_off(time + length, pitch))
+    if clears:
+        moments = st.integers(START // MILLISECOND - 500, time // MILLISECOND + 1000)
+        events += [clear(t * MILLISECOND) for t in draw(st.lists(moments, max_size=3))]
+    return paired(events)
+
+
+def paired(events: list[TimedEvent]) -> list[TimedEvent]:
+    """Return events as the topic's reader hands them on: no key struck again while it is down."""
+    down: set[int] = set()
+    result = []
+    for event in sorted(events, key=lambda e: (e.time, is_note_on(e))):
+        if event.kind == 'cl':
+            down.clear()
+        elif is_note_on(event):
+            if event.values[0] in down:
+                result.append(note_off(event.time, event.values[0]))
+            down.add(event.values[0])
+        elif event.values[0] in down:
+            down.remove(event.values[0])
+        else:
+            continue
+        result.append(event)
+    return result
+
+
+def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
+    """Check what the simulated body did against what was asked of it."""
+    body = read_body(path)
+    simulator = result.simulator
+
+    # Every note commanded hit its key within 5 ms of a note wanted, and nothing else was hit.
+    wanted = [(e.time, body.pitch_for(e.values[0])) for e in events if is_note_on(e)]
+    commanded = result.performer.planner.counts.performed
+    assert len(simulator.hits) == commanded
+    for hit in simulator.hits:
+        keys = [
+            (time, pitch)
+            for time, pitch in wanted
+            if abs(hit.time - time) <= 5 * MILLISECOND
+            and (
+                pitch == hit.pitch
+                or (not body.moves and pitch and simulator.same_key(hit.striker, pitch))
+            )
+        ]
+        assert keys, hit
+        wanted.remove(keys[0])
+        assert body.softest <= hit.velocity <= body.loudest
+
+    # The joints kept to their limits, and the strikers had their rest.
+    for joint in simulator.fastest:
+        assert simulator.fastest[joint] <= body.speed * 1.001
+        assert simulator.hardest[joint] <= (body.acceleration or math.inf) * 1.01
+    assert simulator.shortest_repeat >= body.repeat - 2 * MILLISECOND
+    assert simulator.struck_while_held == 0
+
+    # Everything was announced in time, and nothing is held at the end.
+    assert result.shortest_notice >= LOOKAHEAD
+    assert simulator.held == {}
+    for published in (result.performed, result.strikes, result.sounded):
+        ons = Counter(e.values[0] for e in published if is_note_on(e))
+        offs = Counter(e.values[0] for e in published if is_note_off(e))
+        assert offs == ons or any(e.kind == 'cl' for e in events)
+
+
+@every_body
+@given(data=st.data())
+@settings(max_examples=8, deadline=None)
+def test_any_music_is_struck_in_time_and_within_the_limits(
+    path: Path, data: st.DataObject
+) -> None:
+    events = data.draw(music())
+    notice = data.draw(st.sampled_from([150, 250, 500, 1000])) * MILLISECOND
+    result = rehearse(path, events, notice)
+    check(path, events, result)
+    counts = result.performer.planner.counts
+    assert counts.received == sum(map(is_note_on, events))
+    assert counts.late == counts.withdrawn == 0
+    assert counts.received == counts.performed + counts.dropped + counts.unplayable
+
+
+@every_body
+@given(data=st.data())
+@settings(max_examples=8, deadline=None)
+def test_clears_leave_nothing_held_and_nothing_astray(path: Path, data: st.DataObject) -> None:
+    events = data.draw(music(clears=True))
+    result = rehearse(path, events)
+    check(path, events, result)
+
+
+@every_body
+def test_what_sounds_is_what_was_hit(path: Path) -> None:
+    events = scales()
+    result = rehearse(path, events)
+    check(path, events, result)
+    told = sorted((e.time, e.values[1]) for e in result.sounded if is_note_on(e))
+    heard = sorted((hit.time, hit.velocity) for hit in result.simulator.hits)
+    assert len(told) == len(heard) > 5
+    for (time, velocity), (hit_at, hit_velocity) in zip(told, heard, strict=True):
+        assert abs(time - hit_at) <= 2 * MILLISECOND
+        assert velocity == hit_velocity
+
+
+def test_the_piano_plays_ordinary_music_whole() -> None:
+    events = scales()
+    counts = rehearse(BODIES / 'piano_88.yaml', events).performer.planner.counts
+    assert counts.performed == counts.received
+
+
+def test_the_marimba_keeps_more_than_a_greedy_one_and_no_less_of_the_melody() -> None:
+    events = []
+    for beat in range(24):  # a melody over a wide accompaniment, too much for two mallets
+        time = START + beat * 240 * MILLISECOND
+        for pitch in (52, 59, 64, 76 + beat * 5 % 12):
+            events += [note_on(time, pitch, 80), note_off(time + 100 * MILLISECOND, pitch)]
+    path = BODIES / 'marimba_arms.yaml'
+    planned = rehearse(path, events)
+    greedy = rehearse(path, events, assign=assign_greedily, at_once=True)
+
+    def melody(result: Rehearsal) -> int:
+        return sum(hit.pitch >= 76 for hit in result.simulator.hits)
+
+    assert planned.performer.planner.counts.performed >= greedy.performer.planner.counts.performed
+    assert melody(planned) == 24
+    assert melody(greedy) < 24
+
+
+def scales() -> list[TimedEvent]:
+    """Two hands in scales over the whole keyboard, soft to loud."""
+    events = []
+    for step in range(40):
+        time = START + step * 180 * MILLISECOND
+        for pitch in (36 + step % 20, 60 + step * 7 % 30):
+            events.append(note_on(time, pitch, 10 + step * 3))
+            events.append(note_off(time + 170 * MILLISECOND, pitch))
+    return events

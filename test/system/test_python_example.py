@@ -1,0 +1,55 @@
+"""The robot in Python, run as its first lines say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+from std_msgs.msg import String
+
+from graph import NAMESPACE, Graph, wait_until
+from improv_ros.event_text import StreamWriter, clear, note_off, note_on
+
+ROBOT = Path(__file__).parents[2] / 'examples' / 'python' / 'robot.py'
+SECOND = 1_000_000_000
+
+
+def test_the_robot_strikes_in_time_until_it_is_cleared(graph: Graph) -> None:
+    log = graph.folder / 'robot.log'
+    with log.open('w') as file:
+        robot = subprocess.Popen(
+            [sys.executable, str(ROBOT), '--ros-args', '-r', f'__ns:={NAMESPACE}'],
+            env={**os.environ, **graph.env},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        publisher = graph.publisher('performed_notes')
+        writer = StreamWriter()
+        now = graph.now()
+        events = [
+            note_on(now + SECOND // 2, 60, 64),
+            note_on(now + 4 * SECOND, 67, 80),
+            note_off(now + 60 * SECOND, 60),
+            note_off(now + 60 * SECOND, 67),
+        ]
+        publisher.publish(String(data=writer.write(events)[0]))
+        wait_until(lambda: 'strike' in log.read_text(), 'a stroke')
+        assert graph.now() >= now + SECOND // 2
+        publisher.publish(String(data='hello'))
+        publisher.publish(String(data=writer.write([clear(graph.now())])[0]))
+        wait_until(lambda: 'let go' in log.read_text(), 'its end')
+        wait_until(lambda: graph.now() > now + 4.2 * SECOND, 'the time of the note withdrawn')
+        robot.send_signal(signal.SIGINT)
+        assert robot.wait(timeout=10) == 0
+    finally:
+        robot.kill()
+        robot.wait()
+    said = log.read_text()
+    words = [line for line in said.splitlines() if line.startswith(('strike', 'let'))]
+    assert words == ['strike 60 with velocity 64', 'let go of 60']
+    assert 'message skipped' in said
+    assert 'Traceback' not in said

@@ -1,0 +1,120 @@
+"""A session on three hosts: ears on one, networks on a second, the robot on a third.
+
+    python three_hosts.py chain|clock DELAY_MS FOLDER
+
+writes what was heard and said to FOLDER/session.json. It is a program of its own because Fast DDS
+looks at the network once in a process, and so must meet the hosts' first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import json
+import os
+from pathlib import Path
+import sys
+
+from clocks import a_clock_ahead_by
+from graph import Graph, graph_in, wait_until
+from hosts import Hosts, NoNamespacesError, hosts_named
+from improv_ros import bringup
+from improv_ros.event_text import is_note_on, parse, to_timed
+from improv_ros.playing.render import render, write_wav
+
+LOSS = 1  # percent
+NO_NAMESPACES = 77
+SECOND = 1_000_000_000
+NODES = ('microphone', 'transcriber', 'improviser', 'midi_player')
+
+
+def recording(folder: Path) -> Path:
+    """Render the beginning of the demonstration's phrase."""
+    events = to_timed(parse(bringup.share('demo/fuer_elise.txt').read_text()))
+    samples = render([e for e in events if e.time < 4_500_000_000], start=0)
+    write_wav(folder / 'phrase.wav', samples, 44100)
+    return folder / 'phrase.wav'
+
+
+@contextlib.contextmanager
+def session(delay: int, folder: Path) -> Iterator[tuple[Hosts, Graph]]:
+    """Provide hosts and a graph over them, its probe on the robot's."""
+    # The namespaces share this machine's memory, through which DDS must not talk.
+    os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'
+    with hosts_named('ears', 'mind', 'hands') as hosts:
+        hosts.connect(delay, LOSS)
+        with hosts.on('hands'), graph_in(folder, 1 + os.getpid() % 100) as graph:
+            graph.env['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'SUBNET'
+            yield hosts, graph
+
+
+def start_player(graph: Graph) -> None:
+    """Start the player on the host where we are."""
+    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+
+
+def play_the_chain(hosts: Hosts, graph: Graph, delay: int) -> None:
+    """Let the chain hear a phrase and answer it to the end."""
+    start_player(graph)
+    with hosts.on('mind'):
+        graph.start('transcriber')
+        graph.start(
+            'improviser',
+            pause=1.0,
+            seed=1,
+            shortest_answer=2.0,
+            longest_answer=3.0,
+            lookahead=0.25 + 4 * delay / 1000,  # time for what is lost to be sent again
+        )
+    wait_until(lambda: graph.healthy('midi_player') and graph.healthy('improviser'), 'the robot')
+    with hosts.on('ears'):
+        file = str(recording(graph.folder))
+        graph.start('microphone', source='file', file=file, await_listeners=2)
+    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the phrase')
+    ended = graph.now()
+    generated = graph.events['generated_notes']
+    wait_until(lambda: generated and generated[-1].time > ended, 'an answer')
+    wait_until(
+        lambda: (
+            graph.now() > generated[-1].time + 2 * SECOND
+            and graph.figures('improviser')['speaking'] == 'False'
+            and graph.figures('midi_player')['events waiting'] == '0'
+        ),
+        'its end',
+    )
+    assert any(map(is_note_on, graph.events['played_notes']))
+
+
+def compare_clocks(hosts: Hosts, graph: Graph) -> None:
+    """Let two hosts compare their clocks, of which one is 50 ms ahead."""
+    with hosts.on('mind'):
+        graph.start('improviser')
+    with a_clock_ahead_by(0.05):
+        start_player(graph)
+    wait_until(lambda: 'the clock of' in graph.says('improviser'), 'a warning')
+    wait_until(lambda: 'the clock of' in graph.says('midi_player'), 'its mirror image')
+
+
+def main() -> int:
+    """Run the session; return NO_NAMESPACES, and say why, where there can be no hosts."""
+    what, delay, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    try:
+        with session(delay, folder) as (hosts, graph):
+            if what == 'chain':
+                play_the_chain(hosts, graph, delay)
+            else:
+                compare_clocks(hosts, graph)
+            record = {
+                'texts': graph.texts,
+                'says': {name: graph.says(name) for name in NODES},
+                'figures': {name: graph.figures(name) for name in NODES},
+            }
+    except NoNamespacesError as reason:
+        print(reason)
+        return NO_NAMESPACES
+    (folder / 'session.json').write_text(json.dumps(record))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
