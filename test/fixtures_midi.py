@@ -48,12 +48,17 @@ class JackServer:
 
     def stop(self) -> None:
         """End the server."""
-        if self._server is not None and self._server.poll() is None:
-            self._server.terminate()
-            try:
-                self._server.wait(5)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        if self._server is None:
+            return
+        if self._server.poll() is not None:
+            # JACK has room for eight names, and forgets that of a server only when it leaves.
+            with contextlib.suppress(RuntimeError):
+                self.start()
+        self._server.terminate()
+        try:
+            self._server.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 @contextlib.contextmanager

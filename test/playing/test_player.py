@@ -1,4 +1,5 @@
-from threading import Event
+import os
+from threading import Event, get_native_id
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from improv_ros.event_text import (
     note_on,
 )
 from improv_ros.playing import player as player_module
+from improv_ros.playing.latency import Latency, strike_table
 from improv_ros.playing.player import Player
 
 MILLISECOND = 1_000_000
@@ -229,3 +231,70 @@ def test_a_slow_listener_of_one_chord_does_not_spread_it():
         release.set()
     chord = [event.time for event in output.sent if is_note_on(event)]
     assert max(chord) - min(chord) < 100 * MILLISECOND
+
+
+def test_each_output_is_sent_to_earlier_by_its_own_latency():
+    slow, quick = Recorder('slow'), Recorder('quick')
+    told = []
+    latencies = [Latency(200 * MILLISECOND), Latency()]
+    sound = time.monotonic_ns() + 400 * MILLISECOND
+    with Player([slow, quick], on_played=told.append, latencies=latencies) as player:
+        player.submit([note_on(sound, 60, 64)])
+        wait_until(lambda: quick.sent)
+    for output, due in ((slow, sound - 200 * MILLISECOND), (quick, sound)):
+        assert 0 <= output.sent[0].time - due < 100 * MILLISECOND
+    # What is told is when the first output sounds.
+    assert told[0].time == slow.sent[0].time + 200 * MILLISECOND
+
+
+def test_what_is_told_of_a_key_does_not_go_back_in_time():
+    output = Recorder()
+    told = []
+    latency = Latency(0, strike_table('10:0.3, 100:0'))
+    now = time.monotonic_ns()
+    with Player([output], on_played=told.append, latencies=[latency]) as player:
+        # Too late for a soft blow: it is sent at once, sounds later, and ends before that.
+        player.submit([note_on(now, 60, 10), note_off(now + MILLISECOND, 60)])
+        player.submit([note_on(now + 50 * MILLISECOND, 60, 127)])
+        wait_until(lambda: len(told) == 3 or player.dropped)
+    notes = [event for event in told if event.kind == 'no']
+    assert [event.time for event in notes] == sorted(event.time for event in notes)
+    assert sum(map(is_note_on, notes)) == len(notes) / 2
+
+
+def test_only_the_thread_that_plays_goes_before_others_or_the_remedy_is_told():
+    player = Player([Recorder()], priority=10)
+    with player:
+        playing = os.sched_getscheduler(player._thread.native_id)
+        assert os.sched_getscheduler(get_native_id()) == os.SCHED_OTHER
+        assert os.sched_getscheduler(player._watcher.native_id) == os.SCHED_OTHER
+        if player.priority_problem:
+            assert playing == os.SCHED_OTHER
+            assert 'rtkit' in player.priority_problem
+            assert 'limits' in player.priority_problem
+        else:
+            assert playing == os.SCHED_FIFO
+
+
+def test_without_leave_to_go_first_the_player_plays_on_and_does_not_spin(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, 'Operation not permitted')
+
+    monkeypatch.setattr(os, 'sched_setscheduler', refuse)
+    output = Recorder()
+    with Player([output], priority=10, spin=MILLISECOND) as player:
+        assert 'Operation not permitted' in player.priority_problem
+        assert player._spin == 0
+        player.submit([note_on(soon(), 60, 64)])
+        wait_until(lambda: output.sent)
+
+
+def test_a_great_many_events_do_not_keep_a_note_waiting():
+    output = Recorder()
+    far = time.monotonic_ns() + 3600 * 10**9
+    with Player([output]) as player:
+        due = time.monotonic_ns() + 20 * MILLISECOND
+        player.submit([note_on(due, 60, 64)])
+        player.submit([note_on(far + index, 21 + index % 88, 64) for index in range(60000)])
+        wait_until(lambda: output.sent)
+    assert output.sent[0].time - due < 100 * MILLISECOND

@@ -13,6 +13,7 @@ import pytest
 
 from fixtures_midi import jack_server, tried_again  # noqa: F401
 from improv_ros.event_text import control_change, message_of, note_off, note_on
+from improv_ros.playing import player as player_module
 from improv_ros.playing import ports
 from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.errors import PlayingError
@@ -61,6 +62,12 @@ port = mido.Backend('mido.backends.rtmidi/UNIX_JACK').open_input(
 print('listening', flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(player_module, 'WATCH_PERIOD', 0.05)
+    monkeypatch.setattr(player_module, 'FIRST_PAUSE', 0.1)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from fixtures_audio import virtual_microphone  # noqa: F401
 from improv_ros.event_text import note_off, note_on
+from improv_ros.playing import player as player_module
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.outputs.synth import SynthOutput
 from improv_ros.playing.player import Player
@@ -25,6 +26,12 @@ output.open()
 print(output._child._process.pid, flush=True)
 time.sleep(100)
 """
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(player_module, 'WATCH_PERIOD', 0.05)
+    monkeypatch.setattr(player_module, 'FIRST_PAUSE', 0.1)
 
 
 def wait_until(condition):
