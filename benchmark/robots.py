@@ -153,6 +153,11 @@ def melody_of(body: Body, events: Sequence[TimedEvent]) -> set[tuple[int, int]]:
     }
 
 
+def share_of(part: int, whole: int) -> str:
+    """Return a share as a column of the table."""
+    return f'{part / whole:7.1%}' if whole else f'{"none":>7}'
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(
@@ -179,10 +184,10 @@ def main() -> None:
             if planned.in_range:
                 print(
                     f'{path.stem:14} {source:13} {planned.notes:6} {planned.in_range:6}  '
-                    f'{planned.kept / planned.in_range:7.1%} '
-                    f'{greedy.kept / greedy.in_range:7.1%}  '
-                    f'{planned.melody_kept / max(1, planned.melody):7.1%} '
-                    f'{greedy.melody_kept / max(1, greedy.melody):7.1%}  '
+                    f'{share_of(planned.kept, planned.in_range)} '
+                    f'{share_of(greedy.kept, greedy.in_range)}  '
+                    f'{share_of(planned.melody_kept, planned.melody)} '
+                    f'{share_of(greedy.melody_kept, greedy.melody)}  '
                     f'{planned.slowest * 1000:.0f} ms'
                 )
 

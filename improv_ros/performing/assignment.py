@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from improv_ros.performing.body import SECOND, Body
 
-MOST_STATES = 200  # the best of these are followed; two strikers rarely have more
+MOST_STATES = 50  # the best of these are followed; more keep hardly any more notes
 REACTION = SECOND // 50  # from publishing a move to when it can begin
 ROUNDING = SECOND // 1000  # a command comes so much late at most: event text counts in this
 TRAVEL_PRICE = 0.01  # of a second of travel, in weights of a note: only to choose between equals

@@ -29,6 +29,7 @@ from improv_ros.performing.voices import Voices
 
 TICK = SECOND // 100  # from one `advance` to the next
 SOON = 2 * TICK  # what is due before the next but one is done now: the next may come late
+MOST_NOTES = 50  # are planned at a time, so that it never takes long
 MEMORY = 2 * SECOND  # how long what is over is kept
 
 
@@ -209,8 +210,9 @@ class Planner:
             return []
         self._plans.pop(group)  # what could be done when it was made may be too late now
         count = self._due(group, now)
-        choices = self._plans[group]
-        self._plans[group] = choices[count:]
+        choices = self._plans.pop(group)
+        if count < len(choices):
+            self._plans[group] = choices[count:]
         self._notes[group] = self._notes[group][count:]
         commands: list[Command] = []
         for choice in choices[:count]:
@@ -230,7 +232,7 @@ class Planner:
 
     def _plan(self, group: tuple[int, ...], now: int) -> list[Choice]:
         if group not in self._plans:
-            notes = self._notes[group]
+            notes = self._notes[group][:MOST_NOTES]
             for note in notes:
                 note.weight = self._voices.weight(note.wanted_pitch, note.time)
             states = [self._arms[number].state for number in group]
