@@ -47,18 +47,27 @@ class JackServer:
             self._server.wait()
 
     def stop(self) -> None:
-        """End the server."""
-        if self._server is None:
+        """End the server, so that JACK forgets its name."""
+        if self._server is None or self._leave():
             return
+        # JACK has room for eight names, and that of a server which was killed is taken for good,
+        # unless another of the same name comes and leaves by itself.
+        with contextlib.suppress(RuntimeError):
+            self.start()
+            self._leave()
+
+    def _leave(self) -> bool:
+        """Ask the server to leave; tell whether it did so by itself."""
+        assert self._server is not None
         if self._server.poll() is not None:
-            # JACK has room for eight names, and forgets that of a server only when it leaves.
-            with contextlib.suppress(RuntimeError):
-                self.start()
+            return False
         self._server.terminate()
         try:
             self._server.wait(5)
         except subprocess.TimeoutExpired:
             self.kill()
+            return False
+        return True
 
 
 @contextlib.contextmanager

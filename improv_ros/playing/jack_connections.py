@@ -33,6 +33,7 @@ class JackConnections:
         library.jack_port_get_all_connections.restype = ctypes.POINTER(ctypes.c_char_p)
         library.jack_port_get_all_connections.argtypes = [pointer, pointer]
         library.jack_free.argtypes = [pointer]
+        library.jack_client_close.argtypes = [pointer]
         library.jack_on_shutdown.argtypes = [pointer, _ON_SHUTDOWN, pointer]
         client = library.jack_client_open(CLIENT_NAME.encode(), _NO_START_SERVER, None)
         if not client:
@@ -52,6 +53,10 @@ class JackConnections:
         if destination and destination not in connected:
             return f'the MIDI port {destination!r} is gone, or was disconnected'
         return ''
+
+    def close(self) -> None:
+        """Leave the server; one that is left without a word may not end when it is asked to."""
+        self._library.jack_client_close(self._client)
 
     def _connected(self, port: str) -> list[str] | None:
         """Return the ports to which a port is connected, or None if there is no such port."""

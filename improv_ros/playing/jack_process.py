@@ -56,6 +56,7 @@ def main() -> int:
                 print(problem, flush=True)
                 os._exit(1)  # the library would wait for a server that is dead
     time.sleep(SETTLING)
+    connections.close()
     port.close()
     return 0
 
