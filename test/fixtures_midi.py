@@ -47,7 +47,18 @@ class JackServer:
             self._server.wait()
 
     def stop(self) -> None:
-        """End the server."""
+        """End the server, however it was left."""
+        if self._server is None:
+            return
+        self._terminate()
+        if self._server.returncode < 0:
+            # Of eight places for servers on a machine it still holds one, and would for ever: only
+            # a server of the same name, ended in good order, gives it back.
+            with contextlib.suppress(RuntimeError):
+                self.start()
+            self._terminate()
+
+    def _terminate(self) -> None:
         if self._server is not None and self._server.poll() is None:
             self._server.terminate()
             try:
