@@ -12,6 +12,8 @@ import time
 import pytest
 
 _START_SECONDS = 10.0
+_SETTLING_SECONDS = 0.7  # before this jackd answers, but would leave without tidying up
+_LEAVE_SECONDS = 2.0  # a jackd whose clients were killed may hang for good
 _ATTEMPTS = 3
 
 
@@ -54,6 +56,7 @@ class JackServer:
         # unless another of the same name comes and leaves by itself.
         with contextlib.suppress(RuntimeError):
             self.start()
+            time.sleep(_SETTLING_SECONDS)
             self._leave()
 
     def _leave(self) -> bool:
@@ -63,11 +66,11 @@ class JackServer:
             return False
         self._server.terminate()
         try:
-            self._server.wait(5)
+            self._server.wait(_LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             return False
-        return True
+        return self._server.returncode == 0
 
 
 @contextlib.contextmanager
