@@ -30,9 +30,11 @@ class Hosts:
         self._wire: subprocess.Popen[str] | None = None
         try:
             self._make('wire')
+            self._ip('wire', 'link', 'show')  # some containers let one be made but not entered
         except (OSError, subprocess.CalledProcessError) as error:
+            self.close()
             said = getattr(error, 'stderr', '') or str(error)
-            raise NoNamespacesError(f'ip netns add: {said.strip()}') from None
+            raise NoNamespacesError(f'no network namespaces here: {said.strip()}') from None
         try:
             self._join()
         except BaseException:
