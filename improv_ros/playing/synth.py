@@ -1,7 +1,9 @@
 """A thin layer over fluidsynth: events in, sound out, with errors in plain words."""
 
 from array import array
+import contextlib
 from ctypes import c_int, c_void_p
+import sys
 from typing import Any
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
@@ -18,7 +20,9 @@ QUIET_LOG_LEVELS = (2, 3, 4)  # fluidsynth's warnings, notices and debugging
 
 def _load_library() -> Any:
     try:
-        import fluidsynth
+        # Where the variable CI is set, it prints where it found its library.
+        with contextlib.redirect_stdout(sys.stderr):
+            import fluidsynth
     except ModuleNotFoundError as error:
         raise PlayingError(
             'the software synth needs the Python package pyfluidsynth: pip install pyfluidsynth'
