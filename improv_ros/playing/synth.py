@@ -1,9 +1,9 @@
 """A thin layer over fluidsynth: events in, sound out, with errors in plain words."""
 
 from array import array
-import contextlib
 from ctypes import c_int, c_void_p
-import sys
+import os
+from threading import Lock
 from typing import Any
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
@@ -18,11 +18,19 @@ BUFFERS = {'pulseaudio': {'audio.period-size': 1024, 'audio.periods': 8}}
 QUIET_LOG_LEVELS = (2, 3, 4)  # fluidsynth's warnings, notices and debugging
 
 
+_importing = Lock()
+
+
 def _load_library() -> Any:
     try:
-        # Where the variable CI is set, it prints where it found its library.
-        with contextlib.redirect_stdout(sys.stderr):
-            import fluidsynth
+        with _importing:
+            # Where the variable CI is set, it prints on standard output where its library is.
+            ci = os.environ.pop('CI', None)
+            try:
+                import fluidsynth
+            finally:
+                if ci is not None:
+                    os.environ['CI'] = ci
     except ModuleNotFoundError as error:
         raise PlayingError(
             'the software synth needs the Python package pyfluidsynth: pip install pyfluidsynth'
