@@ -11,7 +11,9 @@ import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -38,6 +40,7 @@ SHARED = (AUTOSTART, CLOCK_TOLERANCE)  # the settings of every node
 FIRST_RETRY = 1.0  # seconds; doubles at each failure
 LONGEST_RETRY = 3.0  # so that what returns is found within 5 s
 DIAGNOSTICS_PERIOD = 1.0
+UNUSABLE = 2  # exit code of a node whose arguments it cannot even start with
 
 
 class NotReadyError(Exception):
@@ -231,10 +234,16 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     recover_losses_soon()
     # rclpy's own handlers would close the context before the node could send its last words.
-    rclpy.init(
-        args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO
-    )
-    node = node_class()
+    try:
+        rclpy.init(
+            args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO
+        )
+        node = node_class()
+    except (RCLError, ParameterException) as error:  # of a parameter file, mostly
+        reason = str(error).partition(', at /')[0]  # where in the source of rcl, nobody asked
+        print(f'{reason}: see the arguments and parameter files of this node', file=sys.stderr)
+        rclpy.try_shutdown()
+        return UNUSABLE
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

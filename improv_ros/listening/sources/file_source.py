@@ -53,7 +53,7 @@ class FileSource:
                 f'(pip install "improv_ros[audio]"): {error}'
             ) from error
         if not self.path.is_file():
-            raise SourceError(f'There is no audio file {self.path}.')
+            raise SourceError(f'There is no audio file {self.path}: name another.')
         try:
             file = soundfile.SoundFile(self.path)
         except (soundfile.SoundFileError, TypeError) as error:
