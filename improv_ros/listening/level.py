@@ -84,6 +84,7 @@ class LevelMeter:
         self._recent.append((time, samples, clipped))
         self._recent_samples += samples
         self._recent_clipped += clipped
+        self.clipped += clipped
         while self._recent[0][0] < time - RECENT * _NANOSECONDS:
             _, samples, clipped = self._recent.popleft()
             self._recent_samples -= samples

@@ -181,12 +181,14 @@ def test_who_is_killed_leaves_no_capture_behind(virtual_microphone):  # noqa: F8
     listener = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE)
     assert listener.stdout.readline() == b'open\n'
     (process,) = capture_processes(listener.pid)
+    virtual_microphone.pause()  # so that no sound comes which nobody wants
     listener.kill()
     listener.communicate()
     until = time.monotonic() + 10
     while Path(f'/proc/{process}').exists():
         assert time.monotonic() < until
         time.sleep(0.05)
+    virtual_microphone.resume()
 
 
 def test_a_slow_reader_loses_sound_but_is_told(virtual_microphone, source):  # noqa: F811

@@ -62,7 +62,7 @@ def test_a_microphone_that_vanishes_is_missed_and_found_again(
     node = captured(graph)
     vanish(virtual_microphone)
     wait_until(lambda: level(graph) == DiagnosticStatus.ERROR, 'the loss', NOTICED)
-    time.sleep(6)  # long enough for the pauses between attempts to have grown
+    time.sleep(8)  # long enough for the pauses between attempts to have grown
     assert node.process.poll() is None
     assert level(graph) == DiagnosticStatus.ERROR
     graph.chunks.clear()
