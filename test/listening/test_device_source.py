@@ -92,6 +92,7 @@ def test_what_is_played_is_what_is_captured(virtual_microphone, source, tmp_path
     assert source.overflows == 0
     assert [c.sequence for c in chunks] == list(range(1, len(chunks) + 1))
     steps = np.diff([chunk.time for chunk in chunks]) / chunks[0].duration
+    steps = steps[25:]  # until then an earlier arrival may still correct a first one that was late
     assert 0.9 < steps.min() <= steps.max() < 1.1
     # paplay needs a moment to begin, and what it begins with must not seem older than itself.
     assert -0.1e9 < chunks[0].time + lag / RATE * 1e9 - launched < 1.5e9
@@ -183,7 +184,8 @@ def test_who_is_killed_leaves_no_capture_behind(virtual_microphone):  # noqa: F8
     (process,) = capture_processes(listener.pid)
     virtual_microphone.pause()  # so that no sound comes which nobody wants
     listener.kill()
-    listener.communicate()
+    listener.wait()
+    listener.stdout.close()
     until = time.monotonic() + 10
     while Path(f'/proc/{process}').exists():
         assert time.monotonic() < until
