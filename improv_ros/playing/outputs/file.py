@@ -1,4 +1,5 @@
 from abc import ABC, abstractmethod
+from io import FileIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -79,3 +80,10 @@ class FileOutput(ABC):
     def _cannot_write(self, error: Exception) -> str:
         reason = getattr(error, 'strerror', None) or error
         return f'{self.path} cannot be written: {reason}'
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write everything: a full disk makes the first write short and the next one fail."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -4,7 +4,7 @@ import struct
 
 from improv_ros.event_text import TimedEvent
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.outputs.file import FileOutput
+from improv_ros.playing.outputs.file import FileOutput, write_all
 from improv_ros.playing.synth import Synth
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -70,7 +70,7 @@ class WavOutput(FileOutput):
             count = min(frames, SAMPLE_RATE)
             if (self._frames + count) * FRAME_BYTES > LARGEST_DATA:
                 raise PlayingError('a WAV file holds 4 GiB at most')
-            _write_all(self._file, self._synth.render_int16(count))
+            write_all(self._file, self._synth.render_int16(count))
             self._frames += count
             frames -= count
 
@@ -85,12 +85,5 @@ class WavOutput(FileOutput):
         )
         end = self._file.tell()
         self._file.seek(0)
-        _write_all(self._file, header)
+        write_all(self._file, header)
         self._file.seek(max(end, HEADER_BYTES))
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    """Write everything: a full disk makes the first write short and the next one fail."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
