@@ -188,6 +188,22 @@ def test_a_midi_file_that_was_removed_begins_anew_with_what_it_lacks(tmp_path):
 
 
 @pytest.mark.parametrize('output_type', [MidiFileOutput, WavOutput])
+def test_what_was_recorded_before_is_kept_and_an_empty_file_is_taken_over(output_type, tmp_path):
+    outputs = [output_type(tmp_path / 'take.x') for _ in range(4)]
+    play_to(outputs[0], [])
+    now = time.monotonic_ns()
+    play_to(outputs[1], [note_on(now, 60, 64), note_off(now + 100 * MILLISECOND, 60)])
+    recorded = outputs[1].path.read_bytes()
+    play_to(outputs[2], [note_on(now, 62, 64), note_off(now + 100 * MILLISECOND, 62)])
+    play_to(outputs[3], [])
+    assert [output.path.name for output in outputs] == [
+        *('take.x', 'take.x', 'take-2.x', 'take-3.x')
+    ]
+    assert outputs[3].name == 'file take-3.x'
+    assert outputs[1].path.read_bytes() == recorded
+
+
+@pytest.mark.parametrize('output_type', [MidiFileOutput, WavOutput])
 def test_a_file_that_cannot_be_written_is_named(output_type, tmp_path):
     path = tmp_path / 'no such folder' / 'take'
     output = output_type(path)
