@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from improv_ros.nodes.clock import LocalTime
 from improv_ros.nodes.clock_watch import ClockWatch
 from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.parameters import Setting, Settings
@@ -54,6 +55,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str, settings: tuple[Setting, ...]) -> None:
         super().__init__(name)
         self.settings = Settings(self, (*SHARED, *settings))
+        self.time = LocalTime(self.get_clock())
         self.active = False
         self.given_up = False
         self._configured = False

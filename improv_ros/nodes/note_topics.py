@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from improv_ros.event_text import EventTextError, StreamReader, StreamWriter, TimedEvent
+from improv_ros.nodes.clock import LEAP, LocalTime
 
 # Every topic that carries event text, in the order of the flow.
 NOTE_TOPICS = ('heard_notes', 'generated_notes', 'performed_notes', 'played_notes')
@@ -18,20 +20,24 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+CLOCK_PERIOD = 0.5  # seconds between looks whether ROS time leapt
 
 
 class NotePublisher:
-    """Publishes timed events (ROS time, nanoseconds) on a note topic."""
+    """Publishes timed events (local time, nanoseconds) on a note topic, stamped with ROS time."""
 
-    def __init__(self, node: Node, topic: str) -> None:
+    def __init__(self, node: Node, topic: str, time: LocalTime) -> None:
         self._node = node
+        self._time = time
         self._publisher = node.create_publisher(String, topic, CHAIN_QOS)
         self._writer = StreamWriter()
         self.published = 0
 
     def publish(self, events: Iterable[TimedEvent]) -> None:
         """Publish events as one live message (more where the bounds of a message ask for it)."""
-        for text in self._writer.write(events):
+        offset = self._time.ros_minus_local()
+        stamped = [event._replace(time=event.time + offset) for event in events]
+        for text in self._writer.write(stamped):
             self._publisher.publish(String(data=text))
             self.published += 1
 
@@ -41,16 +47,29 @@ class NotePublisher:
 
 
 class NoteListener:
-    """Hears a note topic and hands on its events (ROS time, nanoseconds), notes always paired."""
+    """Hears a note topic and hands on its events (local time, nanoseconds), notes always paired.
+
+    When ROS time leaps, the end of what sounds may be stamped as it was before, and be refused or
+    come to nothing: what has no end yet then ends.
+    """
 
     def __init__(
-        self, node: Node, topic: str, on_events: Callable[[list[TimedEvent]], None]
+        self,
+        node: Node,
+        topic: str,
+        on_events: Callable[[list[TimedEvent]], None],
+        time: LocalTime,
     ) -> None:
         self._node = node
+        self._time = time
+        self._offset = time.ros_minus_local()
         self._topic = topic
         self._on_events = on_events
         self._reader = StreamReader()
         self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
+        self._timer = node.create_timer(
+            CLOCK_PERIOD, self._watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self.received = 0
         self.malformed = 0
 
@@ -70,11 +89,12 @@ class NoteListener:
 
     def destroy(self) -> None:
         """Leave the topic."""
+        self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: String) -> None:
         try:
-            events = self._reader.read(message.data)
+            events = self._reader.read(message.data, -self._time.ros_minus_local())
         except EventTextError as error:
             self.malformed += 1
             self._node.get_logger().warning(
@@ -85,3 +105,11 @@ class NoteListener:
         self.received += 1
         if events:
             self._on_events(events)
+
+    def _watch_clock(self) -> None:
+        offset, before = self._time.ros_minus_local(), self._offset
+        self._offset = offset
+        if abs(offset - before) >= LEAP:
+            events = self._reader.close(self._time.now())
+            if events:
+                self._on_events(events)
