@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
@@ -21,6 +22,7 @@ CHAIN_QOS = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 CLOCK_PERIOD = 0.5  # seconds between looks whether ROS time leapt
+LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
 class NotePublisher:
@@ -42,7 +44,8 @@ class NotePublisher:
             self.published += 1
 
     def destroy(self) -> None:
-        """Leave the topic."""
+        """Leave the topic, once the last words have arrived: mostly they end what sounds."""
+        self._publisher.wait_for_all_acked(LAST_WORDS)
         self._node.destroy_publisher(self._publisher)
 
 
