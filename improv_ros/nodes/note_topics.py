@@ -96,6 +96,7 @@ class NoteListener:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: String) -> None:
+        self._watch_clock()  # the first to come after a leap may be stamped by the clock before it
         try:
             events = self._reader.read(message.data, -self._time.ros_minus_local())
         except EventTextError as error:
