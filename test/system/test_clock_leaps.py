@@ -13,6 +13,7 @@ from clocks import SettableClock, a_settable_clock
 from graph import Graph, wait_until
 from improv_ros.demo.session import paired
 from improv_ros.event_text import StreamWriter, TimedEvent, is_note_on, note_off, note_on
+from improv_ros.playing.render import render, write_wav
 from piano import Piano, a_piano
 
 SECOND = 1_000_000_000
@@ -121,6 +122,26 @@ def test_a_node_that_waits_does_not_wait_for_the_clock_to_come_back(
     wait_until(lambda: graph.figures('improviser').get('notes remembered') == '1', 'hearing')
     clock.set_ahead(-HOUR)
     wait_until(lambda: graph.events['generated_notes'], 'an answer', 5)
+
+
+def test_ears_hear_on(graph: Graph, clock: SettableClock) -> None:
+    recording = graph.folder / 'notes.wav'
+    events = []
+    for i in range(8):
+        onset = SECOND + i * SECOND // 2
+        events += [note_on(onset, 60 + i, 90), note_off(onset + SECOND // 3, 60 + i)]
+    write_wav(recording, render(events, start=0), 44100)
+    graph.start('transcriber')
+    graph.start('microphone', source='file', file=str(recording))
+    heard = graph.events['heard_notes']
+    wait_until(lambda: len(paired(heard)) >= 3, 'three notes')
+    clock.set_ahead(-HOUR)
+    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the recording')
+    wait_until(lambda: len(paired(heard)) >= 7, 'all, but perhaps the one in between')
+    now = graph.now() - round(HOUR * SECOND)
+    onsets = [event.time for event in heard if is_note_on(event) and event.time < now]
+    assert len(onsets) >= 4
+    assert max(onsets) - min(onsets) < 5 * SECOND
 
 
 def test_a_robot_performs_on(graph: Graph, clock: SettableClock) -> None:
