@@ -133,6 +133,25 @@ def test_a_simulation_that_stands_still_is_silent_and_goes_on_where_it_was(
         assert piano.most_in(1.0 / speed, still) <= 8 + 4
 
 
+def test_a_key_is_not_held_while_time_stands_still(
+    graph: Graph, simulation: Simulation, piano: Piano
+) -> None:
+    start_player(graph, simulation, piano)
+    publisher = graph.publisher('generated_notes')
+    onset = simulation.now() + SECOND
+    held = [note_on(onset, 60, 80), note_off(onset + 10 * SECOND, 60)]
+    later = [note_on(onset + 11 * SECOND, 62, 80), note_off(onset + 12 * SECOND, 62)]
+    publisher.publish(String(data=StreamWriter().write([*held, *later])[0]))
+    wait_until(lambda: piano.down == {60}, 'the key')
+    simulation.speed = 0.0
+    wait_until(lambda: not piano.down, 'its release', 3)
+    time.sleep(1)
+    simulation.speed = 5.0
+    wait_until(lambda: piano.down == {62}, 'the next key', 10)
+    wait_until(lambda: not piano.down, 'its release')
+    assert len(piano.onsets()) == 2
+
+
 def test_a_simulation_that_begins_again_neither_stalls_the_music_nor_leaves_it_hanging(
     graph: Graph, simulation: Simulation, piano: Piano
 ) -> None:
