@@ -17,6 +17,7 @@ from improv_ros.nodes.parameters import Setting, split_list
 from improv_ros.nodes.simulated_playing import SimulatedPlaying
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.latency import Latency, strike_table
+from improv_ros.playing.outputs.file import FileOutput
 from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.output import Output
 from improv_ros.playing.outputs.port import PortOutput
@@ -41,8 +42,16 @@ SETTINGS = (
     ),
     Setting('soundfont', '', 'SoundFont file; empty: the one of a Debian package'),
     Setting('audio_driver', '', 'FluidSynth audio driver; empty: its own choice'),
-    Setting('midi_file', 'improvisation.mid', 'MIDI file to write where outputs name file'),
-    Setting('wav_file', 'improvisation.wav', 'WAV file to write where outputs name wav'),
+    Setting(
+        'midi_file',
+        'improvisation.mid',
+        'MIDI file to write where outputs name file; numbered where it is there already',
+    ),
+    Setting(
+        'wav_file',
+        'improvisation.wav',
+        'WAV file to write where outputs name wav; numbered where it is there already',
+    ),
     Setting(
         'late_tolerance',
         0.2,
@@ -115,6 +124,9 @@ class MidiPlayer(ManagedNode):
             spin=round(settings['spin'] * SECOND),
         )
         self._player.start()
+        self._files = [output for output in outputs if isinstance(output, FileOutput)]
+        for file in self._files:
+            self.get_logger().info(f'recording into {file.path}')
         if self._player.priority_problem:
             self.get_logger().warning(self._player.priority_problem)
         problems = self._player.problems
@@ -136,7 +148,9 @@ class MidiPlayer(ManagedNode):
             self._player,
             round(self.settings['late_tolerance'] * SECOND),
         )
-        self._listener = NoteListener(self, 'generated_notes', self._submit, self.time)
+        self._listener = NoteListener(
+            self, 'generated_notes', self._submit, self.time, self._end_what_was_left
+        )
         self._standstill = self.create_timer(
             STANDSTILL, self._rest_if_stopped, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -164,6 +178,7 @@ class MidiPlayer(ManagedNode):
         problem = '; '.join(f'{name}: {text}' for name, text in player.problems.items())
         lateness = player.lateness()
         return problem, {
+            'recording into': ', '.join(str(file.path) for file in self._files),
             'notes played': self._played,
             'lateness p50 (ms)': f'{lateness.p50 / 1e6:.2f}',
             'lateness p99 (ms)': f'{lateness.p99 / 1e6:.2f}',
@@ -209,6 +224,8 @@ class MidiPlayer(ManagedNode):
     def _panic(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Silence everything, whether it seems to sound or not."""
         response.success = self._player is not None
+        if self.active:
+            self._simulated.withdraw()
         if self._player:
             self._player.panic()
         response.message = 'silenced' if response.success else 'there is no output yet'
@@ -224,6 +241,11 @@ class MidiPlayer(ManagedNode):
     def _rest_if_stopped(self) -> None:
         if self.time.simulated:
             self._simulated.rest()
+
+    def _end_what_was_left(self, releases: list[TimedEvent]) -> None:
+        """End at once what a generator will not end; what had not begun never does."""
+        now = self.time.now()
+        self._submit([event._replace(time=now) for event in releases])
 
     def _on_played(self, event: TimedEvent) -> None:
         """Called in the player's thread: take note and wake the node, no more."""

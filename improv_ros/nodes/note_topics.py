@@ -21,7 +21,7 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-CLOCK_PERIOD = 0.5  # seconds between looks whether ROS time leapt
+LOOK_PERIOD = 0.2  # seconds between looks at who publishes, and at the clock
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
@@ -52,8 +52,9 @@ class NotePublisher:
 class NoteListener:
     """Hears a note topic and hands on its events (local time, nanoseconds), notes always paired.
 
-    When ROS time leaps, the end of what sounds may be stamped as it was before, and be refused or
-    come to nothing: what has no end yet then ends.
+    Where a publisher vanishes from the graph, dead or not, what it left without an end ends:
+    `on_gone`, by default `on_events`, is called with what releases it. So it is when ROS time
+    leaps: the end may be stamped by the clock as it was before.
     """
 
     def __init__(
@@ -62,16 +63,19 @@ class NoteListener:
         topic: str,
         on_events: Callable[[list[TimedEvent]], None],
         time: LocalTime,
+        on_gone: Callable[[list[TimedEvent]], None] | None = None,
     ) -> None:
         self._node = node
         self._time = time
         self._offset = time.ros_minus_local()
         self._topic = topic
         self._on_events = on_events
+        self._on_gone = on_gone or on_events
         self._reader = StreamReader()
         self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
+        self._there: set[bytes] = set()
         self._timer = node.create_timer(
-            CLOCK_PERIOD, self._watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self.received = 0
         self.malformed = 0
@@ -95,6 +99,16 @@ class NoteListener:
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
 
+    def _look(self) -> None:
+        """Notice who is no longer there; another that speaks in its place begins anew anyway."""
+        found = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        there = {bytes(info.endpoint_gid) for info in found}
+        gone = self._there - there
+        self._there = there
+        if gone:
+            self._release('its publisher is gone')
+        self._watch_clock()
+
     def _receive(self, message: String) -> None:
         self._watch_clock()  # the first to come after a leap may be stamped by the clock before it
         try:
@@ -114,6 +128,9 @@ class NoteListener:
         offset, before = self._time.ros_minus_local(), self._offset
         self._offset = offset
         if abs(offset - before) >= LEAP:
-            events = self._reader.close(self._time.now())
-            if events:
-                self._on_events(events)
+            self._release(f'the clock was set by {(offset - before) / 1e9:+.0f} s')
+
+    def _release(self, reason: str) -> None:
+        if releases := self._reader.close(self._time.now()):
+            self._node.get_logger().warning(f'{self._topic}: {reason}; what sounds is released')
+            self._on_gone(releases)

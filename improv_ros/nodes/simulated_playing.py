@@ -56,10 +56,14 @@ class SimulatedPlaying:
             self._player.submit([clear(time.monotonic_ns())])
         self._stands_at = now
 
+    def withdraw(self) -> None:
+        """Withdraw what waits."""
+        self._schedule.release_all(self._time.now())
+
     def close(self) -> None:
         """Withdraw what waits, and follow the clock no longer."""
         self._steps.unregister()
-        self._schedule.release_all(self._time.now())
+        self.withdraw()
 
     def _on_step(self, _: TimeJump) -> None:
         self._play_due()
