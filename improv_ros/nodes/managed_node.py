@@ -14,10 +14,11 @@ import rclpy
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from improv_ros.nodes.clock import LocalTime
 from improv_ros.nodes.clock_watch import ClockWatch
 from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.parameters import Setting, Settings
@@ -41,6 +42,7 @@ FIRST_RETRY = 1.0  # seconds; doubles at each failure
 LONGEST_RETRY = 3.0  # so that what returns is found within 5 s
 DIAGNOSTICS_PERIOD = 1.0
 UNUSABLE = 2  # exit code of a node whose arguments it cannot even start with
+LONGEST_SLEEP = 0.5  # seconds
 
 
 class NotReadyError(Exception):
@@ -60,6 +62,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str, settings: tuple[Setting, ...]) -> None:
         super().__init__(name)
         self.settings = Settings(self, (*SHARED, *settings))
+        self.time = LocalTime(self.get_clock())
         self.active = False
         self._configured = False
         self._problem = ''
@@ -246,14 +249,28 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         return UNUSABLE
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    waker = threading.Thread(target=_keep_awake, args=(executor, stop), name='waker')
+    waker.start()
     try:
         while not stop.is_set() and rclpy.ok():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
     finally:
+        stop.set()
+        waker.join()
         node.leave()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _keep_awake(executor: Executor, stop: threading.Event) -> None:
+    """Wake the executor now and then, until told to stop.
+
+    The Fast DDS of PyPI waits by the system's clock, and if that is set back by an hour while it
+    waits, an hour longer.
+    """
+    while not stop.wait(LONGEST_SLEEP):
+        executor.wake()

@@ -156,6 +156,7 @@ class Microphone(ManagedNode):
         self._problem_now = f'the file waits until audio has {needed} listeners'
         while not stop.is_set() and self._publisher.get_subscription_count() < needed:
             stop.wait(0.02)
+        self._problem_now = ''
 
     def _publish_until_stopped(self, source: AudioSource, stop: threading.Event) -> None:
         resampler = Resampler(self.settings['sample_rate'])
