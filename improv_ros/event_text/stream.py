@@ -73,8 +73,8 @@ class StreamReader:
         self._sounding: dict[tuple[int, int], int] = {}  # (channel, pitch): when it began
         self._pedals: dict[int, int] = {}  # channel: when it went down
 
-    def read(self, text: str | bytes) -> list[TimedEvent]:
-        """Return a message's events, in the order of time.
+    def read(self, text: str | bytes, shift: int = 0) -> list[TimedEvent]:
+        """Return a message's events, in the order of time, all `shift` nanoseconds later.
 
         Raises EventTextError, with the state unchanged, if the message is malformed.
         """
@@ -82,7 +82,7 @@ class StreamReader:
         if message.at is None or message.sequence is None:
             missing = 'at' if message.at is None else 'sq'
             raise EventTextError(1, f'rs_{message.resolution}', f'a live message needs {missing}')
-        events = to_timed(message)
+        events = [event._replace(time=event.time + shift) for event in to_timed(message)]
         number, at = message.sequence, message.at
         released: list[TimedEvent] = []
         if self._next is not None and number != self._next:
@@ -95,7 +95,7 @@ class StreamReader:
                 self.restarts += 1
                 self.lost += number
                 self._times.clear()
-            released = self._release(at)
+            released = self._release(at + shift)
         self._next = number + 1
         self._times[number] = at
         if len(self._times) > _REMEMBERED:

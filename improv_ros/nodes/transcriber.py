@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import sys
 import time
 
@@ -48,7 +49,7 @@ class Transcriber(ManagedNode):
         """Load the estimator."""
         self._hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
         self._echo = EchoCanceller() if self.settings['cancel_echo'] else None
-        self._notes = NotePublisher(self, 'heard_notes')
+        self._notes = NotePublisher(self, 'heard_notes', self.time)
 
     def activate(self) -> None:
         """Begin to listen."""
@@ -62,7 +63,7 @@ class Transcriber(ManagedNode):
             Int16MultiArray, 'audio', self._listen, CHAIN_QOS
         )
         if self._echo:
-            self._played = NoteListener(self, 'played_notes', self._echo.sent)
+            self._played = NoteListener(self, 'played_notes', self._echo.sent, self.time)
         self._watch = self.create_timer(
             SILENT_AFTER / 2,
             self._release_if_stalled,
@@ -122,6 +123,7 @@ class Transcriber(ManagedNode):
         decoder = self._hearing.transcriber.decoder
         for threshold in THRESHOLDS:
             setattr(decoder, threshold.name, self.settings[threshold.name])
+        chunk = replace(chunk, time=chunk.time - self.time.ros_minus_local())
         self._publish(self._hearing.hear(chunk))
 
     def _release_if_stalled(self) -> None:
@@ -135,7 +137,7 @@ class Transcriber(ManagedNode):
         if not events:
             return
         self._notes.publish(events)
-        now = self.get_clock().now().nanoseconds
+        now = self.time.now()
         for event in events:
             if is_note_on(event):
                 self._heard += 1
