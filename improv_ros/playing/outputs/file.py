@@ -1,4 +1,5 @@
 from abc import ABC, abstractmethod
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -15,8 +16,11 @@ class FileOutput(ABC):
     A file that is written while music plays, by a thread of its own, whole at every moment.
 
     Time zero of the file is the first event. Opened again after `close`, it goes on where it was,
-    in time with the first part.
+    in time with the first part. What another process recorded under this name is never replaced:
+    `path` is then the next free one of take.mid, take-2.mid, take-3.mid, from the first `open` on.
     """
+
+    empty_size: int  # bytes of a file in which nothing is recorded yet
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -25,12 +29,16 @@ class FileOutput(ABC):
         self._queue: SimpleQueue[TimedEvent] = SimpleQueue()
         self._closing = Event()
         self._thread: Thread | None = None
+        self._begun = False
 
     def open(self) -> None:
         self.problem = ''
         self._closing.clear()
         try:
+            if not self._begun:
+                self._take_a_name()
             self._begin()
+            self._begun = True
         except OSError as error:
             raise PlayingError(self._cannot_write(error)) from error
         self._thread = Thread(target=self._write, name=self.name, daemon=True)
@@ -44,6 +52,12 @@ class FileOutput(ABC):
             self._closing.set()
             self._thread.join()
             self._thread = None
+
+    def _take_a_name(self) -> None:
+        wanted, numbers = self.path, count(2)
+        while self.path.exists() and self.path.stat().st_size > self.empty_size:
+            self.path = wanted.with_name(f'{wanted.stem}-{next(numbers)}{wanted.suffix}')
+        self.name = f'file {self.path.name}'
 
     @abstractmethod
     def _begin(self) -> None:
@@ -65,7 +79,7 @@ class FileOutput(ABC):
             self.problem = self._cannot_write(error)
         try:
             self._finish()
-        except OSError as error:
+        except Exception as error:
             self.problem = self._cannot_write(error)
 
     def _queued(self) -> list[TimedEvent]:

@@ -9,6 +9,7 @@ from improv_ros.playing.outputs.file import FileOutput
 
 TICKS_PER_QUARTER = 500  # at 120 beats a minute, one tick is a millisecond
 TICK = 1_000_000  # nanoseconds
+HEADER_BYTES = 22  # of the file and of its track
 END_OF_TRACK = b'\x00\xff\x2f\x00'
 SYSTEM_EXCLUSIVE = 0xF0
 
@@ -19,6 +20,8 @@ class MidiFileOutput(FileOutput):
 
     The file is replaced as a whole, so it can be read however the process ends.
     """
+
+    empty_size = HEADER_BYTES + len(END_OF_TRACK)
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
@@ -46,8 +49,12 @@ class MidiFileOutput(FileOutput):
         length = len(self._track) + len(END_OF_TRACK)
         header = struct.pack('>4sLHHH4sL', b'MThd', 6, 0, 1, TICKS_PER_QUARTER, b'MTrk', length)
         part = self.path.with_name(f'.{self.path.name}.part')
-        part.write_bytes(header + self._track + END_OF_TRACK)
-        os.replace(part, self.path)
+        try:
+            part.write_bytes(header + self._track + END_OF_TRACK)
+            os.replace(part, self.path)
+        except OSError:
+            part.unlink(missing_ok=True)  # a full disk has no room for it
+            raise
 
 
 def _variable_length(number: int) -> bytes:
