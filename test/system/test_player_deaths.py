@@ -42,8 +42,9 @@ notes.publish([
     control_change(now + second // 5, 64, 127),
     note_on(now + second // 5, 64, 80),
     note_off(now + 4 * second, 64),
-    note_on(now + 5 * second, 62, 80),
 ])
+for pitch in range(70, 80):
+    notes.publish([note_on(now + 5 * second, pitch, 80)])
 time.sleep(1000)
 """
 

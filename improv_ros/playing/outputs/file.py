@@ -1,4 +1,5 @@
 from abc import ABC, abstractmethod
+from io import FileIO
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -40,6 +41,7 @@ class FileOutput(ABC):
             self._begin()
             self._begun = True
         except OSError as error:
+            self._let_go()
             raise PlayingError(self._cannot_write(error)) from error
         self._thread = Thread(target=self._write, name=self.name, daemon=True)
         self._thread.start()
@@ -68,19 +70,21 @@ class FileOutput(ABC):
         """Write what was played up to `now`; OSError if that cannot be."""
 
     def _finish(self) -> None:  # noqa: B027  (most files need nothing more)
-        """Write what is left when nothing more is played, and close the file."""
+        """Write what is left when nothing more is played; OSError if that cannot be."""
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Close whatever is open."""
 
     def _write(self) -> None:
         try:
             while not self._closing.wait(FLUSH_PERIOD):
                 self._append(self._queued(), time.monotonic_ns())
             self._append(self._queued(), time.monotonic_ns())
+            self._finish()
         except Exception as error:  # it must be seen, and nobody catches it beyond this thread
             self.problem = self._cannot_write(error)
-        try:
-            self._finish()
-        except Exception as error:
-            self.problem = self._cannot_write(error)
+        self._let_go()
 
     def _queued(self) -> list[TimedEvent]:
         events = []
@@ -93,3 +97,10 @@ class FileOutput(ABC):
     def _cannot_write(self, error: Exception) -> str:
         reason = getattr(error, 'strerror', None) or error
         return f'{self.path} cannot be written: {reason}'
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write everything: a full disk makes the first write short and the next one fail."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -5,7 +5,7 @@ import time
 
 from improv_ros.event_text import TimedEvent
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.outputs.file import FileOutput
+from improv_ros.playing.outputs.file import FileOutput, write_all
 from improv_ros.playing.synth import Synth
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -38,17 +38,13 @@ class WavOutput(FileOutput):
 
     def _begin(self) -> None:
         self._synth = Synth(self._soundfont, GAIN, SAMPLE_RATE)
-        try:
-            self._file = FileIO(self.path, 'r+' if self._frames else 'w')
-            self._file.seek(HEADER_BYTES + self._frames * FRAME_BYTES)
-            self._write_header()
-            if self._start is not None:
-                # On a disk that is still full the header can be written anew, but nothing more.
-                missed = self._frames_until(time.monotonic_ns() - MARGIN)
-                self._render(min(missed, SAMPLE_RATE // 10))
-        except OSError:
-            self._let_go()
-            raise
+        self._file = FileIO(self.path, 'r+' if self._frames else 'w')
+        self._file.seek(HEADER_BYTES + self._frames * FRAME_BYTES)
+        self._write_header()
+        if self._start is not None:
+            # On a disk that is still full the header can be written anew, but nothing more.
+            missed = self._frames_until(time.monotonic_ns() - MARGIN)
+            self._render(min(missed, SAMPLE_RATE // 10))
 
     def _append(self, events: list[TimedEvent], now: int) -> None:
         assert self._synth is not None
@@ -62,12 +58,9 @@ class WavOutput(FileOutput):
             self._write_header()
 
     def _finish(self) -> None:
-        try:
-            if self._start is not None and not self.problem:
-                self._render(round(RING_OUT * SAMPLE_RATE))
-                self._write_header()
-        finally:
-            self._let_go()
+        if self._start is not None:
+            self._render(round(RING_OUT * SAMPLE_RATE))
+            self._write_header()
 
     def _let_go(self) -> None:
         if self._file is not None:
@@ -86,7 +79,7 @@ class WavOutput(FileOutput):
             count = min(frames, SAMPLE_RATE)
             if (self._frames + count) * FRAME_BYTES > LARGEST_DATA:
                 raise PlayingError('a WAV file holds 4 GiB at most')
-            _write_all(self._file, self._synth.render_int16(count))
+            write_all(self._file, self._synth.render_int16(count))
             self._frames += count
             frames -= count
 
@@ -101,12 +94,5 @@ class WavOutput(FileOutput):
         )
         end = self._file.tell()
         self._file.seek(0)
-        _write_all(self._file, header)
+        write_all(self._file, header)
         self._file.seek(max(end, HEADER_BYTES))
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    """Write everything: a full disk makes the first write short and the next one fail."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
