@@ -14,11 +14,14 @@ import wave
 
 import pytest
 from rclpy.node import NodeNameNonExistentError
+from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
 from enclaves import Rights, granted, make_keystore, read_policy
 from graph import NAMESPACE, Graph, free_port, wait_until
 from improv_ros import bringup
+from improv_ros.bags.bag_writer import BagWriter
+from improv_ros.bags.message_types import STRING
 
 HERE = Path(__file__).parent
 HEARD = 'rt/improv/heard_notes'
@@ -106,10 +109,11 @@ def test_only_those_who_are_meant_to_may_make_the_robot_play() -> None:
 
 def test_recording_and_replaying_need_just_what_their_enclaves_allow(graph: Graph) -> None:
     policy = read_policy()
-    bag = graph.folder / 'bag'
     env = {**os.environ, **graph.env}
     command = [sys.executable, '-m', 'improv_ros.cli']
-    recording = subprocess.Popen([*command, 'record', str(bag), '--audio'], env=env)
+    recording = subprocess.Popen(
+        [*command, 'record', str(graph.folder / 'new'), '--audio'], env=env
+    )
     try:
         wait_until(
             lambda: (
@@ -119,12 +123,16 @@ def test_recording_and_replaying_need_just_what_their_enclaves_allow(graph: Grap
             'a recorder of every topic',
         )
         within(on_the_graph(graph, 'recorder'), policy['/improv/recorder'])
-        graph.publisher('heard_notes').publish(String(data='rs_500\nat_1_0\nsq_0\n0_no_60_64\n'))
-        wait_until(lambda: graph.texts['heard_notes'], 'a message to keep')
     finally:
         recording.send_signal(signal.SIGINT)
         recording.wait(10)
-    replaying = subprocess.Popen([*command, 'replay', str(bag), '--loop'], env=env)
+
+    bag = BagWriter(graph.folder / 'bag', {f'{NAMESPACE}/heard_notes': STRING})
+    text = String(data='rs_500\nat_1_0\nsq_0\n0_no_60_64\n1000_no_60_0\n')
+    bag.write(f'{NAMESPACE}/heard_notes', serialize_message(text), 1, 1)
+    bag.close()
+    command += ['replay', str(graph.folder / 'bag'), '--loop']
+    replaying = subprocess.Popen(command, env=env)
     try:
         wait_until(lambda: on_the_graph(graph, 'replay', '/').publish, 'a replay')
         within(on_the_graph(graph, 'replay', '/'), policy['/improv/replayer'])
@@ -177,8 +185,7 @@ class Peer:
             text=True,
         )
         assert self._process.stdout is not None
-        said = map(str.strip, self._process.stdout)  # Fast DDS says its errors there, too
-        self.state = next(line for line in said if line == 'ready' or line.startswith('refused'))
+        self.state = self._process.stdout.readline().strip()
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
         self._reader.start()
 
