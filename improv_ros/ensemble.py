@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 import yaml
 
 from improv_ros.bringup import PACKAGE, NodeSpec, share
+from improv_ros.enclaves import enclave_arguments
 
 LEAVE_TIMEOUT = 5.0  # seconds that a node has for a clean end
 
@@ -27,6 +29,7 @@ class Ensemble:
         config: str = '',
         log_level: str = 'info',
     ) -> None:
+        self._namespace = namespace
         self._folder = tempfile.TemporaryDirectory(prefix='improv_')
         self._config = config or str(share('config/improv.yaml'))
         self._arguments = ['-r', f'__ns:=/{namespace.strip("/")}', '--log-level', log_level]
@@ -66,7 +69,9 @@ class Ensemble:
             files.append(str(self._parameter_file(node)))
         parameter_files = [word for file in files for word in ('--params-file', file)]
         module = f'{PACKAGE}.nodes.{node.executable}'
-        return [sys.executable, '-m', module, '--ros-args', *self._arguments, *parameter_files]
+        enclave = enclave_arguments(self._namespace, node.executable, os.environ)
+        arguments = [*self._arguments, *enclave, *parameter_files]
+        return [sys.executable, '-m', module, '--ros-args', *arguments]
 
     def _parameter_file(self, node: NodeSpec) -> Path:
         """Write the node's own parameters: YAML keeps a device called '0' from being a number."""

@@ -1,5 +1,7 @@
 """Start the chain: `ros2 launch improv_ros improv.launch.py mode:=solo output:=synth,file`."""
 
+import os
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -7,6 +9,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from improv_ros import bringup
+from improv_ros.enclaves import enclave_arguments
 
 
 def generate_launch_description():
@@ -37,7 +40,11 @@ def start_nodes(context):
             name=node.executable,
             namespace=values['namespace'],
             parameters=[config, *overrides(node)],
-            arguments=['--ros-args', '--log-level', values['log_level']],
+            arguments=[
+                '--ros-args',
+                *('--log-level', values['log_level']),
+                *enclave_arguments(values['namespace'], node.executable, os.environ),
+            ],
             output='screen',
         )
         for node in bringup.chain(values)

@@ -22,6 +22,7 @@ from graph import NAMESPACE, Graph, free_port, wait_until
 from improv_ros import bringup
 from improv_ros.bags.bag_writer import BagWriter
 from improv_ros.bags.message_types import STRING
+from improv_ros.ensemble import Ensemble
 
 HERE = Path(__file__).parent
 HEARD = 'rt/improv/heard_notes'
@@ -171,6 +172,32 @@ def test_a_node_that_cannot_be_secured_does_not_run(graph: Graph) -> None:
         pytest.skip('this middleware has DDS Security')
     assert ended and node.process.returncode != 0
     assert "doesn't have the security libraries" in ' '.join(node.said.split())
+
+
+def test_improv_run_puts_each_node_into_its_enclave(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keystore = make_keystore(graph.folder / 'keys', int(graph.env['ROS_DOMAIN_ID']))
+    secured = {'ROS_SECURITY_KEYSTORE': str(keystore), 'ROS_SECURITY_ENABLE': 'true'}
+    for name, value in {**graph.env, **secured, 'ROS_SECURITY_STRATEGY': 'Enforce'}.items():
+        monkeypatch.setenv(name, value)
+    nodes = bringup.chain({'input': 'keyboard', 'output': 'file'})
+    ensemble = Ensemble(nodes)
+    said = []
+
+    def found(executable: str) -> bool:
+        said.append(capfd.readouterr().err)
+        folder = f'{keystore}/enclaves/improv/{executable}'
+        return f'Found security directory: {folder}' in ''.join(said)
+
+    try:
+        ensemble.start()
+        for node in nodes:
+            wait_until(
+                lambda name=node.executable: found(name), f'{node.executable} in its enclave'
+            )
+    finally:
+        ensemble.stop()
 
 
 class Peer:
