@@ -25,6 +25,7 @@ from improv_ros.bags.message_types import STRING
 from improv_ros.ensemble import Ensemble
 
 HERE = Path(__file__).parent
+LONG = 90.0  # seconds; peers with keys take a while to trust each other
 HEARD = 'rt/improv/heard_notes'
 ROBOT = HERE.parents[1] / 'examples' / 'python' / 'robot.py'
 
@@ -279,14 +280,15 @@ def test_an_insider_is_heard_and_an_outsider_is_not(
         outsider.publish(String(data='outsider'))
         return len(outside.heard) >= 20 and len(stranger.heard) >= 20
 
-    wait_until(both_speak, 'outsiders who hear their like')
+    wait_until(both_speak, 'outsiders who hear their like', LONG)
     transcriber = peer('insider', HEARD, enclaves / 'transcriber')
     assert transcriber.state == 'ready'
-    wait_until(lambda: both_speak() and len(improviser.heard) >= 20, 'the insider')
+    wait_until(lambda: both_speak() and len(improviser.heard) >= 20, 'the insider', LONG)
     assert {*improviser.heard} == {'insider'}
-    assert {*outside.heard} == {'outsider'}
     assert {*stranger.heard} == {'stranger'}
-    assert {*graph.texts['heard_notes']} == {'outsider'}
+    for unprotected in (outside.heard, graph.texts['heard_notes']):
+        assert 'outsider' in unprotected
+        assert not {'insider', 'stranger'} & {*unprotected}
 
 
 def test_an_insider_may_not_play_another_s_part(peer: Callable[..., Peer], enclaves: Path) -> None:
