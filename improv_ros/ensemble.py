@@ -15,6 +15,7 @@ import yaml
 
 from improv_ros.backoff import Backoff
 from improv_ros.bringup import PACKAGE, NodeSpec, share
+from improv_ros.enclaves import enclave_arguments
 
 LEAVE_TIMEOUT = 5.0  # seconds that a node has for a clean end
 
@@ -33,6 +34,7 @@ class Ensemble:
         log_level: str = 'info',
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._namespace = namespace
         self._folder = tempfile.TemporaryDirectory(prefix='improv_')
         self._config = config or str(share('config/improv.yaml'))
         self._arguments = ['-r', f'__ns:=/{namespace.strip("/")}', '--log-level', log_level]
@@ -102,7 +104,9 @@ class Ensemble:
             files.append(str(self._parameter_file(node)))
         parameter_files = [word for file in files for word in ('--params-file', file)]
         module = f'{PACKAGE}.nodes.{node.executable}'
-        return [sys.executable, '-m', module, '--ros-args', *self._arguments, *parameter_files]
+        enclave = enclave_arguments(self._namespace, node.executable, os.environ)
+        arguments = [*self._arguments, *enclave, *parameter_files]
+        return [sys.executable, '-m', module, '--ros-args', *arguments]
 
     def _parameter_file(self, node: NodeSpec) -> Path:
         """Write the node's own parameters: YAML keeps a device called '0' from being a number."""

@@ -17,6 +17,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from improv_ros import bringup, discovery
 from improv_ros.backoff import Backoff
+from improv_ros.enclaves import enclave_arguments
 
 
 def generate_launch_description():
@@ -47,7 +48,11 @@ def start_nodes(context):
             name=node.executable,
             namespace=values['namespace'],
             parameters=[config, *overrides(node)],
-            arguments=['--ros-args', '--log-level', values['log_level']],
+            arguments=[
+                '--ros-args',
+                *('--log-level', values['log_level']),
+                *enclave_arguments(values['namespace'], node.executable, os.environ),
+            ],
             additional_env=discovery.environment(values['discovery'], os.environ),
             output='screen',
             on_exit=Respawn(node.executable),

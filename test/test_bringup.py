@@ -195,6 +195,15 @@ def test_the_launch_file_starts_again_the_command_that_ended_after_growing_pause
     assert not node.on_exit(ended, SimpleNamespace(is_shutdown=True))
 
 
+def test_the_launch_file_puts_each_node_into_its_enclave(launch_file, monkeypatch) -> None:
+    values = {argument.name: argument.default for argument in bringup.ARGUMENTS}
+    monkeypatch.delenv('ROS_SECURITY_ENABLE', raising=False)
+    assert not any('--enclave' in node.arguments for node in launch_file['start_nodes'](values))
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    for node in launch_file['start_nodes'](values):
+        assert node.arguments[-2:] == ['--enclave', f'/improv/{node.executable}']
+
+
 with_launch = pytest.mark.skipif(
     importlib.util.find_spec('launch_ros') is None,
     reason='launch comes with a ROS 2 distribution only',
