@@ -253,6 +253,11 @@ def play_one(random):
         model.ask(now)
         instrument.play(schedule.pop_due(now), now)
 
+    def play_next(now):
+        waiting = len(schedule)
+        play(now)
+        expect(len(schedule) < waiting, 'what is due stays where it is')
+
     def silence(now):
         model.silence(now)
         instrument.play(schedule.release_all(now), now)
@@ -262,7 +267,7 @@ def play_one(random):
         until = now + random.randrange(90) * MILLISECOND
         while punctual and (due := schedule.next_time()) is not None and due <= until:
             now = max(now, due)
-            play(now)
+            play_next(now)
         now = until
         events = list(random_events(random, now, grid, whole_notes))
         said.update(event.values for event in events if is_note_on(event))
@@ -279,7 +284,7 @@ def play_one(random):
         silence(now)
     while (due := schedule.next_time()) is not None:
         now = max(now, due)
-        play(now)
+        play_next(now)
     if ending == 'play on' and not whole_notes:
         # What was never said to end sounds on, rightly, until the player stops.
         silence(now)
