@@ -87,6 +87,7 @@ def play_the_chain(hosts: Hosts, graph: Graph, delay: int, whole: bool) -> list[
     wait_until(
         lambda: (
             graph.now() > generated[-1].time + 2 * SECOND
+            and sum(1 if is_note_on(event) else -1 for event in heard if event.kind == 'no') == 0
             and graph.figures('improviser')['speaking'] == 'False'
             and graph.figures('midi_player')['events waiting'] == '0'
         ),
