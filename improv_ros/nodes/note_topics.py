@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
@@ -18,6 +19,7 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
 class NotePublisher:
@@ -36,7 +38,8 @@ class NotePublisher:
             self.published += 1
 
     def destroy(self) -> None:
-        """Leave the topic."""
+        """Leave the topic, once the last words have arrived: mostly they end what sounds."""
+        self._publisher.wait_for_all_acked(LAST_WORDS)
         self._node.destroy_publisher(self._publisher)
 
 
