@@ -16,6 +16,7 @@ from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting, split_list
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.latency import Latency, strike_table
+from improv_ros.playing.outputs.file import FileOutput
 from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.output import Output
 from improv_ros.playing.outputs.port import PortOutput
@@ -40,8 +41,16 @@ SETTINGS = (
     ),
     Setting('soundfont', '', 'SoundFont file; empty: the one of a Debian package'),
     Setting('audio_driver', '', 'FluidSynth audio driver; empty: its own choice'),
-    Setting('midi_file', 'improvisation.mid', 'MIDI file to write where outputs name file'),
-    Setting('wav_file', 'improvisation.wav', 'WAV file to write where outputs name wav'),
+    Setting(
+        'midi_file',
+        'improvisation.mid',
+        'MIDI file to write where outputs name file; numbered where it is there already',
+    ),
+    Setting(
+        'wav_file',
+        'improvisation.wav',
+        'WAV file to write where outputs name wav; numbered where it is there already',
+    ),
     Setting(
         'late_tolerance',
         0.2,
@@ -113,6 +122,9 @@ class MidiPlayer(ManagedNode):
             spin=round(settings['spin'] * SECOND),
         )
         self._player.start()
+        self._files = [output for output in outputs if isinstance(output, FileOutput)]
+        for file in self._files:
+            self.get_logger().info(f'recording into {file.path}')
         if self._player.priority_problem:
             self.get_logger().warning(self._player.priority_problem)
         problems = self._player.problems
@@ -128,7 +140,9 @@ class MidiPlayer(ManagedNode):
     def activate(self) -> None:
         """Begin to play what is heard on the topic."""
         self._played = 0
-        self._listener = NoteListener(self, 'generated_notes', self._submit)
+        self._listener = NoteListener(
+            self, 'generated_notes', self._submit, self._end_what_was_left
+        )
 
     def deactivate(self) -> None:
         """Stop listening, withdraw what waits and release every note."""
@@ -151,6 +165,7 @@ class MidiPlayer(ManagedNode):
         problem = '; '.join(f'{name}: {text}' for name, text in player.problems.items())
         lateness = player.lateness()
         return problem, {
+            'recording into': ', '.join(str(file.path) for file in self._files),
             'notes played': self._played,
             'lateness p50 (ms)': f'{lateness.p50 / 1e6:.2f}',
             'lateness p99 (ms)': f'{lateness.p99 / 1e6:.2f}',
@@ -204,6 +219,11 @@ class MidiPlayer(ManagedNode):
     def _submit(self, events: list[TimedEvent]) -> None:
         offset = ros_minus_monotonic(self.get_clock())
         self._player.submit([event._replace(time=event.time - offset) for event in events])
+
+    def _end_what_was_left(self, releases: list[TimedEvent]) -> None:
+        """End at once what a generator will not end; what had not begun never does."""
+        now = self.get_clock().now().nanoseconds
+        self._submit([event._replace(time=now) for event in releases])
 
     def _on_played(self, event: TimedEvent) -> None:
         """Called in the player's thread: take note and wake the node, no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -19,6 +20,9 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+LOOK_PERIOD = 0.2  # seconds between looks at who publishes
+# A node that gets no processor for two seconds still hears all of the densest music.
+NOTES_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
@@ -27,7 +31,7 @@ class NotePublisher:
 
     def __init__(self, node: Node, topic: str) -> None:
         self._node = node
-        self._publisher = node.create_publisher(String, topic, CHAIN_QOS)
+        self._publisher = node.create_publisher(String, topic, NOTES_QOS)
         self._writer = StreamWriter()
         self.published = 0
 
@@ -44,16 +48,29 @@ class NotePublisher:
 
 
 class NoteListener:
-    """Hears a note topic and hands on its events (ROS time, nanoseconds), notes always paired."""
+    """Hears a note topic and hands on its events (ROS time, nanoseconds), notes always paired.
+
+    Where a publisher vanishes from the graph, dead or not, what it left without an end ends:
+    `on_gone`, by default `on_events`, is called with what releases it.
+    """
 
     def __init__(
-        self, node: Node, topic: str, on_events: Callable[[list[TimedEvent]], None]
+        self,
+        node: Node,
+        topic: str,
+        on_events: Callable[[list[TimedEvent]], None],
+        on_gone: Callable[[list[TimedEvent]], None] | None = None,
     ) -> None:
         self._node = node
         self._topic = topic
         self._on_events = on_events
+        self._on_gone = on_gone or on_events
         self._reader = StreamReader()
-        self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
+        self._subscription = node.create_subscription(String, topic, self._receive, NOTES_QOS)
+        self._there: set[bytes] = set()
+        self._timer = node.create_timer(
+            LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self.received = 0
         self.malformed = 0
 
@@ -73,7 +90,20 @@ class NoteListener:
 
     def destroy(self) -> None:
         """Leave the topic."""
+        self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
+
+    def _look(self) -> None:
+        """Notice who is no longer there; another that speaks in its place begins anew anyway."""
+        found = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        there = {bytes(info.endpoint_gid) for info in found}
+        gone = self._there - there
+        self._there = there
+        if gone and (releases := self._reader.close(self._node.get_clock().now().nanoseconds)):
+            self._node.get_logger().warning(
+                f'{self._topic}: its publisher is gone; what it left sounding is released'
+            )
+            self._on_gone(releases)
 
     def _receive(self, message: String) -> None:
         try:
