@@ -430,3 +430,48 @@ def test_a_clear_that_finds_the_schedule_full_withdraws_all():
     schedule.add([note_on(0, 60, 64), clear(5)], now=0)
     assert schedule.withdrawn == 1
     assert schedule.pop_due(5) == []
+
+
+@pytest.mark.parametrize(
+    'before',
+    [
+        [TimedEvent(SECOND, 'pc', (0, 5))],
+        [control_change(SECOND, 123, 0)],
+        [TimedEvent(SECOND, 'pc', (0, 5)), TimedEvent(SECOND // 2, 'pc', (0, 6))],
+    ],
+    ids=['a program', 'an all-notes-off', 'a program said before an earlier one'],
+)
+def test_a_soft_note_waits_for(before):
+    schedule = Schedule(0, latency=DISKLAVIER)
+    soft = note_on(SECOND + MILLISECOND, 60, 10)
+    schedule.add([*before, soft], now=0)
+    played = play_punctually(schedule)
+    assert played[-1][1:] == soft[1:]
+    assert played[-1].time == SECOND - FIXED
+
+
+@pytest.mark.parametrize('pedal', [64, 66, 69])
+@pytest.mark.parametrize('depth', [64, 127])
+def test_a_clear_lifts_every_pedal_that_holds(pedal, depth):
+    schedule = Schedule(TOLERANCE)
+    schedule.add([control_change(0, pedal, depth), clear(5)], now=0)
+    assert schedule.pop_due(5)[1:] == [control_change(5, pedal, 0)]
+
+
+@pytest.mark.parametrize('controller', [120, 123, 124, 125, 126, 127])
+def test_every_channel_mode_message_that_ends_notes_ends_them(controller):
+    schedule = Schedule(TOLERANCE)
+    ending = control_change(5, controller, 0)
+    schedule.add([note_on(0, 60, 64), ending], now=0)
+    assert schedule.pop_due(5)[1:] == [note_off(5, 60), ending]
+
+
+def test_a_full_schedule_takes_the_ends_of_what_it_took_and_of_nothing_else():
+    schedule = Schedule(TOLERANCE, limit=2)
+    held = [control_change(0, 64, 127), note_on(0, 60, 64)]
+    refused = [note_on(1, 61, 64), note_off(2, 61)]
+    ends = [note_off(3, 60), control_change(3, 64, 0)]
+    schedule.add([*held, *refused, *ends], now=0)
+    assert len(schedule) == 4
+    assert schedule.refused == 1
+    assert schedule.pop_due(3) == [*held, *ends]
