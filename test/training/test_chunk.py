@@ -18,7 +18,7 @@ def text():
 def test_learns_a_pattern_and_writes_it_as_event_text(text, tmp_path, capsys):
     (tmp_path / 'in.txt').write_text(text)
     words = ['train', '--model', 'chunk', str(tmp_path / 'in.txt'), '--out', str(tmp_path)]
-    assert main([*words, '--epochs', '25', '--generate', '60', '--quiet']) == 0
+    assert main([*words, '--epochs', '40', '--generate', '60', '--quiet']) == 0
     assert 'nats per chunk' in capsys.readouterr().out
     lines = (tmp_path / 'generated.txt').read_text().splitlines()
     assert lines[0] == 'rs_480' and len(lines) == 61
