@@ -18,7 +18,7 @@ test: $(VENV)/test-ready lint
 # The tests without nodes, devices and the data sets beside the repository: a minute at most.
 REAL := test/system test/event_text/test_round_trip_of_data.py test/bags \
 	test/listening/test_device_source.py test/playing/test_ports.py \
-	test/playing/test_synth_output.py
+	test/playing/test_synth_output.py test/playing/test_keyboards.py test/examples
 unit: $(VENV)/test-ready
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(REAL)) $(TESTS)
 
