@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-import time
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -28,7 +28,7 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-LOOK_AGAIN = 0.1  # seconds between two looks for the name of a publisher
+LOOK_PERIOD = 0.2  # seconds between looks at who publishes
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node that it has yet to hear of
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
@@ -58,19 +58,30 @@ class NoteListener:
     """Hears a note topic and hands on its events (ROS time, nanoseconds), notes always paired.
 
     Where rclpy tells who published a message (from Kilted on), each publisher is followed by
-    itself; a node that was started again is known by its name. Else all are followed as one.
+    itself, and a node that was started again is known by its name. Else all are followed as one.
+
+    Where a publisher vanishes from the graph, dead or not, what it left without an end ends:
+    `on_gone`, by default `on_events`, is called with what releases it.
     """
 
     def __init__(
-        self, node: Node, topic: str, on_events: Callable[[list[TimedEvent]], None]
+        self,
+        node: Node,
+        topic: str,
+        on_events: Callable[[list[TimedEvent]], None],
+        on_gone: Callable[[list[TimedEvent]], None] | None = None,
     ) -> None:
         self._node = node
         self._topic = topic
         self._on_events = on_events
+        self._on_gone = on_gone or on_events
         self._reader = TopicReader()
         self._names: dict[bytes, str] = {}  # of the publishers that were heard, where known
-        self._next_look = 0.0
+        self._there: set[bytes] = set()
         self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
+        self._timer = node.create_timer(
+            LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self.received = 0
         self.malformed = 0
         self.misdated = 0
@@ -94,23 +105,27 @@ class NoteListener:
 
     def destroy(self) -> None:
         """Leave the topic."""
+        self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: String, info: dict[str, Any]) -> None:
         publisher = publisher_of(info)
-        now = self._node.get_clock().now().nanoseconds
-        events = self._meet(publisher, now) if publisher else []
+        if publisher and publisher not in self._names:
+            self._names[publisher] = ''
+            self._look()
+        now = self._now()
         try:
-            events += self._reader.read(message.data, publisher, now)
+            events = self._reader.read(message.data, publisher, now)
             self.received += 1
         except MisdatedError as error:
             self.misdated += 1
             self._warn(self.misdated, error)
             # What ends the notes before it may never come: it counts as missing.
-            events += self._reader.release(publisher, now)
+            events = self._reader.release(publisher, now)
         except EventTextError as error:
             self.malformed += 1
             self._warn(self.malformed, error)
+            return
         if events:
             self._on_events(events)
 
@@ -120,31 +135,37 @@ class NoteListener:
             throttle_duration_sec=1.0,
         )
 
-    def _meet(self, publisher: bytes, now: int) -> list[TimedEvent]:
-        """Learn the name of a new publisher; return what releases the notes of those gone.
+    def _now(self) -> int:
+        return self._node.get_clock().now().nanoseconds
 
-        One may be heard before its name is known; until then it is looked for again.
+    def _look(self) -> None:
+        """Notice who is no longer there, and who is there under another id.
+
+        A publisher may be heard before the graph knows its name.
         """
-        if self._names.get(publisher) or (
-            publisher in self._names and time.monotonic() < self._next_look
-        ):
-            return []
-        self._next_look = time.monotonic() + LOOK_AGAIN
-        present = {
+        found = {
             bytes(endpoint.endpoint_gid): name_of(endpoint)
             for endpoint in self._node.get_publishers_info_by_topic(self._subscription.topic_name)
         }
-        name = self._names[publisher] = present.get(publisher, '')
+        gone = self._there - found.keys()
+        self._there = set(found)
         released = []
-        for other in self._names.keys() - {publisher}:
-            if name and self._names[other] == name:
-                released += self._reader.restart(other, now)
-            elif other not in present:
-                released += self._reader.leave(other, now)
-            else:
-                continue
-            del self._names[other]
-        return released
+        for publisher in [p for p, name in self._names.items() if not name]:
+            name = self._names[publisher] = found.get(publisher, '')
+            for former in [p for p, n in self._names.items() if name and n == name]:
+                if former != publisher:
+                    del self._names[former]
+                    released += self._reader.restart(former, self._now())
+        for publisher in gone:
+            if self._names.pop(publisher, None) is not None:
+                released += self._reader.leave(publisher, self._now())
+            elif None in self._reader.publishers:  # nobody knows whose notes they are
+                released += self._reader.release(None, self._now())
+        if released:
+            self._node.get_logger().warning(
+                f'{self._topic}: its publisher is gone; what it left sounding is released'
+            )
+            self._on_gone(released)
 
 
 def publisher_of(info: dict[str, Any]) -> bytes | None:
