@@ -1,14 +1,16 @@
 """How punctual the player is: lateness of its notes beside two references in the same run.
 
 The references are mido's own player, and a loop of clock_nanosleep, the best that this machine
-and its kernel can do. Each plays the same notes in a process of its own, one after the other, to
-an output that only looks at the clock: at several rates, with idle and with busy processors, with
-and without real-time priority. Also measured: what one event costs, encoded as MIDI.
+and its kernel can do. Each plays the same notes in a process of its own, to an output that only
+looks at the clock: at several rates, with idle and with busy processors, with and without
+real-time priority. At a slow rate all play at the same time, one after the other within each
+beat; at a fast one, where they would be in each other's way, one is done before the next begins.
+Also measured: what one event costs, encoded as MIDI.
 
     python benchmark/playback.py [--notes 10000 | --seconds 10] [--rates 5 50 500]
 
 A measurement takes 10 seconds by default, so 50 notes at 5 a second; --notes 10000 has as many at
-every rate, and at 5 a second takes more than half an hour for each line.
+every rate, and at 5 a second takes more than half an hour for each load.
 """
 
 import argparse
@@ -30,6 +32,7 @@ MILLISECOND = 1_000_000
 LEAD = SECOND // 5  # before the first note
 SPIN = SECOND // 2000
 CLOCK_MONOTONIC, TIMER_ABSTIME = 1, 1
+SLOW = 100  # notes a second, below which all play at the same time
 AHEAD = SECOND  # the player is handed its notes so long before they are due, as in a chain
 
 processes = get_context('fork')
@@ -77,9 +80,9 @@ def notes(start, count, rate):
         yield note_on(on, 21 + index % 88, 64), note_off(on + step // 2, 21 + index % 88)
 
 
-def lateness_of_player(count, rate, priority, spin=0):
+def lateness_of_player(count, rate, priority, phase, spin=0):
     clock = Clock()
-    start = time.monotonic_ns() + LEAD
+    start = time.monotonic_ns() + LEAD + phase
     pairs = list(notes(start, count, rate))
     with Player([clock], priority=priority, spin=spin) as player:
         for pair in pairs:
@@ -91,17 +94,17 @@ def lateness_of_player(count, rate, priority, spin=0):
     return [at - on.time for at, (on, _) in zip(clock.times, pairs, strict=True)]
 
 
-def lateness_of_spinning_player(count, rate, priority):
-    return lateness_of_player(count, rate, priority, SPIN)
+def lateness_of_spinning_player(count, rate, priority, phase):
+    return lateness_of_player(count, rate, priority, phase, SPIN)
 
 
-def lateness_of_nanosleep(count, rate, priority):
+def lateness_of_nanosleep(count, rate, priority, phase):
     if priority:
         go_first(get_native_id(), priority)
     sleep_exactly()
     sleep = ctypes.CDLL(None).clock_nanosleep
     lateness = []
-    for pair in notes(time.monotonic_ns() + LEAD, count, rate):
+    for pair in notes(time.monotonic_ns() + LEAD + phase, count, rate):
         for event in pair:
             until = Timespec(*divmod(event.time, SECOND))
             sleep(CLOCK_MONOTONIC, TIMER_ABSTIME, ctypes.byref(until), None)
@@ -110,19 +113,20 @@ def lateness_of_nanosleep(count, rate, priority):
     return lateness
 
 
-def lateness_of_mido(count, rate, priority):
+def lateness_of_mido(count, rate, priority, phase):
     if priority:
         go_first(get_native_id(), priority)
     midi = mido.MidiFile(ticks_per_beat=25000)  # at 120 beats a minute, a tick is 20 us
     track = midi.add_track()
     last = 0
-    for event in (event for pair in notes(LEAD, count, rate) for event in pair):
+    start = LEAD + phase
+    for event in (event for pair in notes(start, count, rate) for event in pair):
         tick = event.time // 20000
         track.append(message_of(event.kind, event.values).copy(time=tick - last))
         last = tick
-    due = [on.time for on, _ in notes(LEAD, count, rate)]
-    start = time.monotonic_ns()
-    times = [time.monotonic_ns() - start for message in midi.play() if message.velocity]
+    due = [on.time for on, _ in notes(start, count, rate)]
+    began = time.monotonic_ns()
+    times = [time.monotonic_ns() - began for message in midi.play() if message.velocity]
     return [at - wanted for at, wanted in zip(times, due, strict=True)]
 
 
@@ -137,15 +141,18 @@ def cost_of_an_event(count=20000):
     return (encoder.times[-1] - encoder.times[0]) / count / 1000
 
 
-def apart(function, *arguments):
-    """Call a function in a process of its own."""
+def begin(function, *arguments):
+    """Call a function in a process of its own; return what waits for its result."""
     receiver, sender = processes.Pipe(duplex=False)
     process = processes.Process(target=lambda: sender.send(function(*arguments)))
     process.start()
     sender.close()
-    result = receiver.recv()
-    process.join()
-    return result
+    return receiver.recv
+
+
+def apart(function, *arguments):
+    """Call a function in a process of its own, and wait for it."""
+    return begin(function, *arguments)()
 
 
 def compute():
@@ -160,16 +167,32 @@ def row(load, rate, priority, name, lateness):
     return f'| {load} | {rate} | {priority or "-"} | {name:15} | {len(lateness)} |{cells}'
 
 
-def measure(arguments, load, priority):
-    players = {'player': lateness_of_player}
-    if priority:
-        players['player, spinning'] = lateness_of_spinning_player
-    players['clock_nanosleep'] = lateness_of_nanosleep
-    players['mido'] = lateness_of_mido
+def contenders(priorities):
+    """(name, priority, function) of all that are measured."""
+    for priority in priorities:
+        yield 'player', priority, lateness_of_player
+        if priority:
+            yield 'player, spinning', priority, lateness_of_spinning_player
+        yield 'clock_nanosleep', priority, lateness_of_nanosleep
+        yield 'mido', priority, lateness_of_mido
+
+
+def measure(arguments, load):
+    measured = list(contenders(arguments.priorities))
     for rate in arguments.rates:
         count = arguments.notes or round(arguments.seconds * rate)
-        for name, lateness_of in players.items():
-            lateness = apart(lateness_of, count, rate, priority)
+        if rate < SLOW:
+            share = SECOND // rate // len(measured)
+            waiting = [
+                begin(function, count, rate, priority, index * share)
+                for index, (_, priority, function) in enumerate(measured)
+            ]
+            results = [result() for result in waiting]
+        else:
+            results = [
+                apart(function, count, rate, priority, 0) for _, priority, function in measured
+            ]
+        for (name, priority, _), lateness in zip(measured, results, strict=True):
             print(row(load, rate, priority, name, lateness), flush=True)
 
 
@@ -197,8 +220,7 @@ def main():
         ]
         for process in busy:
             process.start()
-        for priority in arguments.priorities:
-            measure(arguments, load, priority)
+        measure(arguments, load)
         for process in busy:
             process.terminate()
     return 0

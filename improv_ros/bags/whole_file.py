@@ -22,7 +22,8 @@ class WholeFile:
     """What an MCAP writer writes into: each flush puts an end to the file, which the next moves.
 
     New records and the new end go out in one write over the old end, so that a reader, at
-    any moment and after any death of this process, finds a complete file.
+    any moment and after any death of this process, finds a complete file. On a full disk the old
+    end comes back: what was written stays, and the OSError is raised.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,8 +55,14 @@ class WholeFile:
 
     def _write(self, data: bytes | bytearray) -> None:
         done = 0
-        while done < len(data):  # a disk that fills up writes a part before it refuses
-            done += os.pwrite(self._file, data[done:], self._written + done)
+        try:
+            while done < len(data):  # a disk that fills up writes a part before it refuses
+                done += os.pwrite(self._file, data[done:], self._written + done)
+        except OSError:
+            if done:
+                os.pwrite(self._file, _ENDING, self._written)
+                os.ftruncate(self._file, self._written + len(_ENDING))
+            raise
 
 
 _ENDING = _ending()

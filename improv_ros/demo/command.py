@@ -98,8 +98,9 @@ def perform(recording: Path, seconds: float, out: Path, output: str) -> Session:
         if node.executable == 'improviser':
             node.parameters['pause'] = PAUSE
         if node.executable == 'midi_player':
-            node.parameters['midi_file'] = str((out / 'robot.mid').absolute())
-            node.parameters['wav_file'] = str((out / 'robot.wav').absolute())
+            for parameter, name in (('midi_file', 'robot.mid'), ('wav_file', 'robot.wav')):
+                (out / name).unlink(missing_ok=True)  # the player would keep what was there
+                node.parameters[parameter] = str((out / name).absolute())
     ensemble = Ensemble(nodes, namespace=NAMESPACE, log_level='warn')
     with Observer(NAMESPACE) as observer:
         print('bringing up the chain: ' + ', '.join(node.executable for node in nodes))

@@ -14,6 +14,7 @@ from std_msgs.msg import Int16MultiArray
 from improv_ros.demo.session import Arrival, Session
 from improv_ros.event_text import TimedEvent
 from improv_ros.nodes.audio_topic import audio_chunk
+from improv_ros.nodes.clock import LocalTime
 from improv_ros.nodes.note_topics import CHAIN_QOS, NoteListener
 
 
@@ -24,8 +25,14 @@ class Observer:
         self.session = Session()
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node('demo', namespace=namespace)
+        self._time = LocalTime(self._node.get_clock())
         self._listeners = [
-            NoteListener(self._node, f'{topic}_notes', self._keeper(getattr(self.session, topic)))
+            NoteListener(
+                self._node,
+                f'{topic}_notes',
+                self._keeper(getattr(self.session, topic)),
+                self._time,
+            )
             for topic in ('heard', 'generated', 'played')
         ]
         self._node.create_subscription(Int16MultiArray, 'audio', self._note_beginning, CHAIN_QOS)
@@ -48,8 +55,8 @@ class Observer:
         return all(listener.publishers for listener in self._listeners)
 
     def now(self) -> int:
-        """Return ROS time in nanoseconds."""
-        return self._node.get_clock().now().nanoseconds
+        """Return the local time in nanoseconds, in which all is kept."""
+        return self._time.now()
 
     def _keeper(self, arrivals: list[Arrival]) -> Callable[[list[TimedEvent]], None]:
         def keep(events: list[TimedEvent]) -> None:
@@ -60,4 +67,4 @@ class Observer:
 
     def _note_beginning(self, message: Int16MultiArray) -> None:
         if self.session.began is None:
-            self.session.began = audio_chunk(message).time
+            self.session.began = audio_chunk(message).time - self._time.ros_minus_local()

@@ -11,7 +11,7 @@ from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 
 
 class Arrival(NamedTuple):
-    """An event and when its message came; both in ROS time, nanoseconds."""
+    """An event and when its message came; both in the observer's time, nanoseconds."""
 
     event: TimedEvent
     received: int
@@ -28,7 +28,7 @@ class Note(NamedTuple):
 
 @dataclass
 class Session:
-    """The note topics, in order of arrival, and when the recording began (ROS time, ns)."""
+    """The note topics, in order of arrival, and when the recording began (in that time, ns)."""
 
     began: int | None = None
     heard: list[Arrival] = field(default_factory=list)

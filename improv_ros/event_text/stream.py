@@ -77,8 +77,8 @@ class StreamReader:
         self._sounding: dict[tuple[int, int], int] = {}  # (channel, pitch): when it began
         self._pedals: dict[int, int] = {}  # channel: when it went down
 
-    def read(self, text: str | bytes, now: int | None = None) -> list[TimedEvent]:
-        """Return a message's events, in the order of time.
+    def read(self, text: str | bytes, now: int | None = None, shift: int = 0) -> list[TimedEvent]:
+        """Return a message's events, in the order of time, all `shift` nanoseconds later.
 
         Raises EventTextError, with the state unchanged, if the message is malformed; where `now`
         is told (nanoseconds), it is MisdatedError if an event lies further than HORIZON from it.
@@ -99,6 +99,7 @@ class StreamReader:
                     f'an event lies {off // 10**9} s from now, over {HORIZON // 10**9} s: do the '
                     'clocks agree, and is use_sim_time the same everywhere?',
                 )
+        events = [event._replace(time=event.time + shift) for event in events]
         released: list[TimedEvent] = []
         if self._next is not None and number != self._next:
             if number > self._next:
@@ -110,7 +111,7 @@ class StreamReader:
                 self.restarts += 1
                 self.lost += number
                 self._times.clear()
-            released = self._release(at)
+            released = self._release(at + shift)
         self._next = number + 1
         self._times[number] = at
         if len(self._times) > _REMEMBERED:

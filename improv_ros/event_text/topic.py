@@ -37,12 +37,16 @@ class TopicReader:
         }
 
     def read(
-        self, text: str | bytes, publisher: Hashable = None, now: int | None = None
+        self,
+        text: str | bytes,
+        publisher: Hashable = None,
+        now: int | None = None,
+        shift: int = 0,
     ) -> list[TimedEvent]:
         """Return the events of a publisher's message; as `StreamReader.read`."""
         if publisher not in self._readers:
             self._readers[publisher] = StreamReader()
-        return self._readers[publisher].read(text, now)
+        return self._readers[publisher].read(text, now, shift)
 
     def release(self, publisher: Hashable, time: int) -> list[TimedEvent]:
         """Return what releases all that sounds of a publisher; as `StreamReader.close`."""

@@ -6,6 +6,7 @@ import sys
 import time
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
@@ -89,21 +90,22 @@ class Improviser(ManagedNode):
             self._conversation = Conversation(model, self._manners(), None if seed < 0 else seed)
         except ValueError as error:
             raise NotReadyError(str(error)) from error
-        self._notes = NotePublisher(self, 'generated_notes')
+        self._notes = NotePublisher(self, 'generated_notes', self.time)
 
     def activate(self) -> None:
         """Begin to listen and to speak."""
         self._generated = 0
         self._hearing = LatencyFigures()
         self._thinking = LatencyFigures()
-        self._listener = NoteListener(self, 'heard_notes', self._hear)
-        self._timer = self.create_timer(TICK, self._advance)
+        self._listener = NoteListener(self, 'heard_notes', self._hear, self.time)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(TICK, self._advance, clock=steady)
 
     def deactivate(self) -> None:
         """Fall silent."""
         self._listener.destroy()
         self.destroy_timer(self._timer)
-        self._publish(self._conversation.stop(self._now()))
+        self._publish(self._conversation.stop(self.time.now()))
 
     def cleanup(self) -> None:
         """Let go of the network."""
@@ -141,13 +143,12 @@ class Improviser(ManagedNode):
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _now(self) -> int:
-        return self.get_clock().now().nanoseconds
-
     def _hear(self, events: list[TimedEvent]) -> None:
-        now = self._now()
+        now = self.time.now()
         said = []
         for event in events:
+            # Nobody has played in times to come: it was stamped by a clock that was set since.
+            event = event._replace(time=min(event.time, now))
             said += self._conversation.hear(event, now)
             if is_note_on(event):
                 self._hearing.add(now - event.time)
@@ -156,7 +157,7 @@ class Improviser(ManagedNode):
     def _advance(self) -> None:
         self._conversation.settings = self._manners()
         began = time.monotonic_ns()
-        events = self._conversation.advance(self._now())
+        events = self._conversation.advance(self.time.now())
         if events:
             self._thinking.add(time.monotonic_ns() - began)
         self._publish(events)
@@ -168,12 +169,12 @@ class Improviser(ManagedNode):
 
     def _improvise(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.active:
-            self._conversation.improvise(self._now())
+            self._conversation.improvise(self.time.now())
         return self._answer(response, 'improvising')
 
     def _stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self.active:
-            self._publish(self._conversation.stop(self._now()))
+            self._publish(self._conversation.stop(self.time.now()))
         return self._answer(response, 'silent')
 
     def _forget(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -9,10 +9,11 @@ import threading
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from improv_ros.nodes.clock import LocalTime
 from improv_ros.nodes.clock_watch import ClockWatch
 from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.parameters import Setting, Settings
@@ -35,6 +36,7 @@ SHARED = (AUTOSTART, CLOCK_TOLERANCE)  # the settings of every node
 FIRST_RETRY = 1.0  # seconds; doubles at each failure
 LONGEST_RETRY = 30.0
 DIAGNOSTICS_PERIOD = 1.0
+LONGEST_SLEEP = 0.5  # seconds
 
 
 class NotReadyError(Exception):
@@ -54,6 +56,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str, settings: tuple[Setting, ...]) -> None:
         super().__init__(name)
         self.settings = Settings(self, (*SHARED, *settings))
+        self.time = LocalTime(self.get_clock())
         self.active = False
         self.given_up = False
         self._configured = False
@@ -222,14 +225,28 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
     node = node_class()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    waker = threading.Thread(target=_keep_awake, args=(executor, stop), name='waker')
+    waker.start()
     try:
         while not stop.is_set() and not node.given_up and rclpy.ok():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
     finally:
+        stop.set()
+        waker.join()
         node.leave()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 1 if node.given_up else 0
+
+
+def _keep_awake(executor: Executor, stop: threading.Event) -> None:
+    """Wake the executor now and then, until told to stop.
+
+    The Fast DDS of PyPI waits by the system's clock, and if that is set back by an hour while it
+    waits, an hour longer.
+    """
+    while not stop.wait(LONGEST_SLEEP):
+        executor.wake()

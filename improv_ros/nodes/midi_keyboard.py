@@ -6,7 +6,6 @@ from queue import SimpleQueue
 import sys
 
 from improv_ros.event_text import TimedEvent, is_note_on
-from improv_ros.nodes.clock import ros_minus_monotonic
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NotePublisher
 from improv_ros.nodes.parameters import Setting, split_list
@@ -57,7 +56,7 @@ class MidiKeyboard(ManagedNode):
             raise NotReadyError(str(error)) from error
         for name, problem in self._keyboards.problems.items():
             self.get_logger().error(f'{name}: {problem}')
-        self._notes = NotePublisher(self, 'heard_notes')
+        self._notes = NotePublisher(self, 'heard_notes', self.time)
 
     def activate(self) -> None:
         """Begin to publish; what was played before is forgotten."""
@@ -93,7 +92,7 @@ class MidiKeyboard(ManagedNode):
     def _publish_played(self) -> None:
         if not self.active:
             return
-        offset = ros_minus_monotonic(self.get_clock())
+        offset = self.time.minus_monotonic()
         curve = velocity_curve(self.settings['velocity_curve'])
         events = []
         while not self._played.empty():

@@ -7,15 +7,17 @@ from queue import SimpleQueue
 import sys
 import time
 
+from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from improv_ros.event_text import TimedEvent, clear, is_note_on
-from improv_ros.nodes.clock import ros_minus_monotonic
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting, split_list
+from improv_ros.nodes.simulated_playing import SimulatedPlaying
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.latency import Latency, strike_table
+from improv_ros.playing.outputs.file import FileOutput
 from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.output import Output
 from improv_ros.playing.outputs.port import PortOutput
@@ -40,8 +42,16 @@ SETTINGS = (
     ),
     Setting('soundfont', '', 'SoundFont file; empty: the one of a Debian package'),
     Setting('audio_driver', '', 'FluidSynth audio driver; empty: its own choice'),
-    Setting('midi_file', 'improvisation.mid', 'MIDI file to write where outputs name file'),
-    Setting('wav_file', 'improvisation.wav', 'WAV file to write where outputs name wav'),
+    Setting(
+        'midi_file',
+        'improvisation.mid',
+        'MIDI file to write where outputs name file; numbered where it is there already',
+    ),
+    Setting(
+        'wav_file',
+        'improvisation.wav',
+        'WAV file to write where outputs name wav; numbered where it is there already',
+    ),
     Setting(
         'late_tolerance',
         0.2,
@@ -84,6 +94,7 @@ SETTINGS = (
 
 # While messages are parsed, what is due waits at most so long for the interpreter [s].
 SWITCH_INTERVAL = 0.0005
+STANDSTILL = 0.5  # seconds that simulated time must stand still for what sounds to be released
 
 
 class MidiPlayer(ManagedNode):
@@ -113,6 +124,9 @@ class MidiPlayer(ManagedNode):
             spin=round(settings['spin'] * SECOND),
         )
         self._player.start()
+        self._files = [output for output in outputs if isinstance(output, FileOutput)]
+        for file in self._files:
+            self.get_logger().info(f'recording into {file.path}')
         if self._player.priority_problem:
             self.get_logger().warning(self._player.priority_problem)
         problems = self._player.problems
@@ -120,7 +134,7 @@ class MidiPlayer(ManagedNode):
             raise NotReadyError('; '.join(problems.values()))
         for name, problem in problems.items():
             self.get_logger().error(f'{name}: {problem}')
-        self._notes = NotePublisher(self, 'played_notes')
+        self._notes = NotePublisher(self, 'played_notes', self.time)
         # What lives now lives long: the collector need not stop the music to look at it again.
         gc.collect()
         gc.freeze()
@@ -128,11 +142,24 @@ class MidiPlayer(ManagedNode):
     def activate(self) -> None:
         """Begin to play what is heard on the topic."""
         self._played = 0
-        self._listener = NoteListener(self, 'generated_notes', self._submit)
+        self._simulated = SimulatedPlaying(
+            self.get_clock(),
+            self.time,
+            self._player,
+            round(self.settings['late_tolerance'] * SECOND),
+        )
+        self._listener = NoteListener(
+            self, 'generated_notes', self._submit, self.time, self._end_what_was_left
+        )
+        self._standstill = self.create_timer(
+            STANDSTILL, self._rest_if_stopped, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def deactivate(self) -> None:
         """Stop listening, withdraw what waits and release every note."""
+        self.destroy_timer(self._standstill)
         self._listener.destroy()
+        self._simulated.close()
         self._player.submit([clear(time.monotonic_ns())])
 
     def cleanup(self) -> None:
@@ -151,15 +178,16 @@ class MidiPlayer(ManagedNode):
         problem = '; '.join(f'{name}: {text}' for name, text in player.problems.items())
         lateness = player.lateness()
         return problem, {
+            'recording into': ', '.join(str(file.path) for file in self._files),
             'notes played': self._played,
             'lateness p50 (ms)': f'{lateness.p50 / 1e6:.2f}',
             'lateness p99 (ms)': f'{lateness.p99 / 1e6:.2f}',
             'lateness max (ms)': f'{lateness.max / 1e6:.2f}',
             'real-time priority': player.priority_problem or self.settings['realtime_priority'],
             'notes late': player.late,
-            'notes dropped': player.dropped,
+            'notes dropped': player.dropped + self._simulated.dropped,
             'events refused': player.refused,
-            'events waiting': player.pending,
+            'events waiting': player.pending + self._simulated.waiting,
             **self._listener.figures(),
         }
 
@@ -196,14 +224,28 @@ class MidiPlayer(ManagedNode):
     def _panic(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Silence everything, whether it seems to sound or not."""
         response.success = self._player is not None
+        if self.active:
+            self._simulated.withdraw()
         if self._player:
             self._player.panic()
         response.message = 'silenced' if response.success else 'there is no output yet'
         return response
 
     def _submit(self, events: list[TimedEvent]) -> None:
-        offset = ros_minus_monotonic(self.get_clock())
+        if self.time.simulated:
+            self._simulated.submit(events)
+            return
+        offset = self.time.minus_monotonic()
         self._player.submit([event._replace(time=event.time - offset) for event in events])
+
+    def _rest_if_stopped(self) -> None:
+        if self.time.simulated:
+            self._simulated.rest()
+
+    def _end_what_was_left(self, releases: list[TimedEvent]) -> None:
+        """End at once what a generator will not end; what had not begun never does."""
+        now = self.time.now()
+        self._submit([event._replace(time=now) for event in releases])
 
     def _on_played(self, event: TimedEvent) -> None:
         """Called in the player's thread: take note and wake the node, no more."""
@@ -211,7 +253,7 @@ class MidiPlayer(ManagedNode):
         self._wake.trigger()
 
     def _publish_sent(self) -> None:
-        offset = ros_minus_monotonic(self.get_clock())
+        offset = self.time.minus_monotonic()
         events = []
         while not self._sent.empty():
             event = self._sent.get()

@@ -19,6 +19,7 @@ from improv_ros.event_text import (
     TimedEvent,
     TopicReader,
 )
+from improv_ros.nodes.clock import LEAP, LocalTime
 
 # Every topic that carries event text, in the order of the flow.
 NOTE_TOPICS = ('heard_notes', 'generated_notes', 'performed_notes', 'played_notes')
@@ -28,23 +29,28 @@ CHAIN_QOS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-LOOK_PERIOD = 0.2  # seconds between looks at who publishes
+LOOK_PERIOD = 0.2  # seconds between looks at who publishes, and at the clock
+# A node that gets no processor for two seconds still hears all of the densest music.
+NOTES_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node that it has yet to hear of
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
 class NotePublisher:
-    """Publishes timed events (ROS time, nanoseconds) on a note topic."""
+    """Publishes timed events (local time, nanoseconds) on a note topic, stamped with ROS time."""
 
-    def __init__(self, node: Node, topic: str) -> None:
+    def __init__(self, node: Node, topic: str, time: LocalTime) -> None:
         self._node = node
-        self._publisher = node.create_publisher(String, topic, CHAIN_QOS)
+        self._time = time
+        self._publisher = node.create_publisher(String, topic, NOTES_QOS)
         self._writer = StreamWriter()
         self.published = 0
 
     def publish(self, events: Iterable[TimedEvent]) -> None:
         """Publish events as one live message (more where the bounds of a message ask for it)."""
-        for text in self._writer.write(events):
+        offset = self._time.ros_minus_local()
+        stamped = [event._replace(time=event.time + offset) for event in events]
+        for text in self._writer.write(stamped):
             self._publisher.publish(String(data=text))
             self.published += 1
 
@@ -55,13 +61,14 @@ class NotePublisher:
 
 
 class NoteListener:
-    """Hears a note topic and hands on its events (ROS time, nanoseconds), notes always paired.
+    """Hears a note topic and hands on its events (local time, nanoseconds), notes always paired.
 
     Where rclpy tells who published a message (from Kilted on), each publisher is followed by
     itself, and a node that was started again is known by its name. Else all are followed as one.
 
     Where a publisher vanishes from the graph, dead or not, what it left without an end ends:
-    `on_gone`, by default `on_events`, is called with what releases it.
+    `on_gone`, by default `on_events`, is called with what releases it. So it is when ROS time
+    leaps: the end may be stamped by the clock as it was before.
     """
 
     def __init__(
@@ -69,16 +76,19 @@ class NoteListener:
         node: Node,
         topic: str,
         on_events: Callable[[list[TimedEvent]], None],
+        time: LocalTime,
         on_gone: Callable[[list[TimedEvent]], None] | None = None,
     ) -> None:
         self._node = node
+        self._time = time
+        self._offset = time.ros_minus_local()
         self._topic = topic
         self._on_events = on_events
         self._on_gone = on_gone or on_events
         self._reader = TopicReader()
         self._names: dict[bytes, str] = {}  # of the publishers that were heard, where known
+        self._subscription = node.create_subscription(String, topic, self._receive, NOTES_QOS)
         self._there: set[bytes] = set()
-        self._subscription = node.create_subscription(String, topic, self._receive, CHAIN_QOS)
         self._timer = node.create_timer(
             LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -113,9 +123,10 @@ class NoteListener:
         if publisher and publisher not in self._names:
             self._names[publisher] = ''
             self._look()
-        now = self._now()
+        self._watch_clock()  # the first to come after a leap may be stamped by the clock before it
+        now, ahead = self._time.now(), self._time.ros_minus_local()
         try:
-            events = self._reader.read(message.data, publisher, now)
+            events = self._reader.read(message.data, publisher, now + ahead, -ahead)
             self.received += 1
         except MisdatedError as error:
             self.misdated += 1
@@ -135,11 +146,8 @@ class NoteListener:
             throttle_duration_sec=1.0,
         )
 
-    def _now(self) -> int:
-        return self._node.get_clock().now().nanoseconds
-
     def _look(self) -> None:
-        """Notice who is no longer there, and who is there under another id.
+        """Notice who is no longer there, who is there under another id, and a clock that was set.
 
         A publisher may be heard before the graph knows its name.
         """
@@ -149,23 +157,33 @@ class NoteListener:
         }
         gone = self._there - found.keys()
         self._there = set(found)
+        now = self._time.now()
         released = []
         for publisher in [p for p, name in self._names.items() if not name]:
             name = self._names[publisher] = found.get(publisher, '')
             for former in [p for p, n in self._names.items() if name and n == name]:
                 if former != publisher:
                     del self._names[former]
-                    released += self._reader.restart(former, self._now())
+                    released += self._reader.restart(former, now)
         for publisher in gone:
             if self._names.pop(publisher, None) is not None:
-                released += self._reader.leave(publisher, self._now())
+                released += self._reader.leave(publisher, now)
             elif None in self._reader.publishers:  # nobody knows whose notes they are
-                released += self._reader.release(None, self._now())
-        if released:
-            self._node.get_logger().warning(
-                f'{self._topic}: its publisher is gone; what it left sounding is released'
-            )
-            self._on_gone(released)
+                released += self._reader.release(None, now)
+        self._release(released, 'its publisher is gone')
+        self._watch_clock()
+
+    def _watch_clock(self) -> None:
+        offset, before = self._time.ros_minus_local(), self._offset
+        self._offset = offset
+        if abs(offset - before) >= LEAP:
+            reason = f'the clock was set by {(offset - before) / 1e9:+.0f} s'
+            self._release(self._reader.close(self._time.now()), reason)
+
+    def _release(self, releases: list[TimedEvent], reason: str) -> None:
+        if releases:
+            self._node.get_logger().warning(f'{self._topic}: {reason}; what sounds is released')
+            self._on_gone(releases)
 
 
 def publisher_of(info: dict[str, Any]) -> bytes | None:

@@ -6,6 +6,7 @@ from collections import deque
 import sys
 
 from builtin_interfaces.msg import Duration, Time
+from rclpy.clock import Clock, ClockType
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from improv_ros.event_text import TimedEvent, is_note_on
@@ -59,9 +60,9 @@ class RobotPerformer(ManagedNode):
                 'give lookahead at least that'
             )
         self._body = body
-        self._performed = NotePublisher(self, 'performed_notes')
-        self._strikes = NotePublisher(self, 'strikes')
-        self._played = NotePublisher(self, 'played_notes')
+        self._performed = NotePublisher(self, 'performed_notes', self.time)
+        self._strikes = NotePublisher(self, 'strikes', self.time)
+        self._played = NotePublisher(self, 'played_notes', self.time)
         self._trajectory = self.create_publisher(JointTrajectory, 'joint_trajectory', CHAIN_QOS)
 
     def activate(self) -> None:
@@ -69,19 +70,20 @@ class RobotPerformer(ManagedNode):
         self._notice = LatencyFigures()
         self._late = LatencyFigures()
         self._latest: deque[str] = deque(maxlen=LATEST_NOTES)
-        self._performer = Performer(self._body, self._lookahead(), self._now())
-        self._listener = NoteListener(self, 'generated_notes', self._hear)
+        self._performer = Performer(self._body, self._lookahead(), self.time.now())
+        self._listener = NoteListener(self, 'generated_notes', self._hear, self.time)
         self._followers = 0  # joint controllers that know where the joints should be
         self._reports = None
         if self.settings['feedback'] == 'body':
-            self._reports = NoteListener(self, 'body_notes', self._reported)
-        self._timer = self.create_timer(TICK / SECOND, self._advance)
+            self._reports = NoteListener(self, 'body_notes', self._reported, self.time)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(TICK / SECOND, self._advance, clock=steady)
 
     def deactivate(self) -> None:
         """Withdraw what is to come, and let go of everything."""
         self.destroy_timer(self._timer)
         self._listener.destroy()
-        self._announce(self._performer.stop(self._now()))
+        self._announce(self._performer.stop(self.time.now()))
         self._tell_what_sounded()
         if self._reports:
             self._reports.destroy()
@@ -124,18 +126,15 @@ class RobotPerformer(ManagedNode):
     def _lookahead(self) -> int:
         return round(self.settings['lookahead'] * SECOND)
 
-    def _now(self) -> int:
-        return self.get_clock().now().nanoseconds
-
     def _hear(self, events: list[TimedEvent]) -> None:
-        self._announce(self._performer.hear(events, self._now()))
+        self._announce(self._performer.hear(events, self.time.now()))
 
     def _advance(self) -> None:
         followers = self._trajectory.get_subscription_count()
         if followers > self._followers:
-            self._performer.go_to_start(self._now())
+            self._performer.go_to_start(self.time.now())
         self._followers = followers
-        self._announce(self._performer.advance(self._now()))
+        self._announce(self._performer.advance(self.time.now()))
         self._tell_what_sounded()
 
     def _announce(self, announcement: Announcement) -> None:
@@ -148,7 +147,7 @@ class RobotPerformer(ManagedNode):
             self._notice.add(notice)
 
     def _tell_what_sounded(self) -> None:
-        sounded = self._performer.sounded(self._now())
+        sounded = self._performer.sounded(self.time.now())
         if sounded and not self._reports:
             self._played.publish(sounded)
 
@@ -163,9 +162,10 @@ class RobotPerformer(ManagedNode):
 
     def _message(self, points: list[Point]) -> JointTrajectory:
         """Return a trajectory that begins now and takes the place of the one before."""
-        now = self._now()
+        now = self.time.now()
+        stamp = now + self.time.ros_minus_local()
         message = JointTrajectory(joint_names=self._performer.planner.joints)
-        message.header.stamp = Time(sec=now // SECOND, nanosec=now % SECOND)
+        message.header.stamp = Time(sec=stamp // SECOND, nanosec=stamp % SECOND)
         # Without a limit of acceleration the speed jumps, and positions alone say it exactly.
         smooth = self._body.acceleration is not None
         for point in points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import sys
 import time
 
@@ -47,7 +48,7 @@ class Transcriber(ManagedNode):
         """Load the estimator."""
         self._hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
         self._echo = EchoCanceller() if self.settings['cancel_echo'] else None
-        self._notes = NotePublisher(self, 'heard_notes')
+        self._notes = NotePublisher(self, 'heard_notes', self.time)
 
     def activate(self) -> None:
         """Begin to listen."""
@@ -57,7 +58,7 @@ class Transcriber(ManagedNode):
         self._latency = LatencyFigures()
         self._audio = AudioListener(self, self._listen)
         if self._echo:
-            self._played = NoteListener(self, 'played_notes', self._echo.sent)
+            self._played = NoteListener(self, 'played_notes', self._echo.sent, self.time)
         self._watch = self.create_timer(
             SILENT_AFTER / 2,
             self._release_if_stalled,
@@ -106,6 +107,7 @@ class Transcriber(ManagedNode):
         decoder = self._hearing.transcriber.decoder
         for threshold in THRESHOLDS:
             setattr(decoder, threshold.name, self.settings[threshold.name])
+        chunk = replace(chunk, time=chunk.time - self.time.ros_minus_local())
         self._publish(self._hearing.hear(chunk))
 
     def _release_if_stalled(self) -> None:
@@ -119,7 +121,7 @@ class Transcriber(ManagedNode):
         if not events:
             return
         self._notes.publish(events)
-        now = self.get_clock().now().nanoseconds
+        now = self.time.now()
         for event in events:
             if is_note_on(event):
                 self._heard += 1

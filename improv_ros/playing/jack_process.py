@@ -3,8 +3,9 @@
     python -m improv_ros.playing.jack_process PORT VIRTUAL PRIORITY
 
 Each line of standard input is a MIDI message in hexadecimal, sent at once. The process ends with
-standard input, or by itself, saying why, when what it plays on is gone: JACK would tell nobody,
-and only a new process can be the client of another server.
+standard input, letting go of what then still sounds, for a player that was killed cannot. Or it
+ends by itself, saying why, when what it plays on is gone: JACK would tell nobody, and only a new
+process can be the client of another server.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 
 from improv_ros.playing.child import READY
 from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.held import Held
 from improv_ros.playing.jack_connections import JackConnections
 from improv_ros.playing.local_port import LocalPort
 from improv_ros.playing.output_port import SETTLING
@@ -40,6 +42,7 @@ def main() -> int:
     time.sleep(SETTLING)
     print(READY, flush=True)
 
+    held = Held()
     unread = b''
     next_look = 0.0
     while True:
@@ -49,13 +52,18 @@ def main() -> int:
                 break
             *lines, unread = (unread + data).split(b'\n')
             for line in lines:
-                port.send(bytes.fromhex(line.decode()))
+                message = bytes.fromhex(line.decode())
+                held.take(message)
+                port.send(message)
         if time.monotonic() >= next_look:
             next_look = time.monotonic() + LOOK_PERIOD
             if problem := connections.problem(port.full_name, port.other_name):
                 print(problem, flush=True)
                 os._exit(1)  # the library would wait for a server that is dead
-    time.sleep(SETTLING)
+    for _ in range(2):  # JACK without real-time rights may lose a period
+        for message in held.releases():
+            port.send(message)
+        time.sleep(SETTLING)
     connections.close()
     port.close()
     return 0

@@ -29,8 +29,8 @@ MILLISECOND = 1_000_000  # in nanoseconds
 DEFAULT_LATE_TOLERANCE = 200 * MILLISECOND
 RECENT_NOTES = 2000
 MOUTHFUL = 64  # events taken in at once; more would keep what is due waiting
-WATCH_PERIOD = 0.5  # seconds between looks at the outputs
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to open an output again
+WATCH_PERIOD = 0.25  # seconds between looks at the outputs
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3.0  # seconds between attempts to open an output again
 LONGEST_OPENING = 1.5  # seconds that `stop` waits for an output which is just being opened
 ALL_SOUND_OFF, ALL_NOTES_OFF, SUSTAIN = 120, 123, 64
 

@@ -19,11 +19,11 @@ from improv_ros.event_text import (
     is_note_on,
     note_off,
 )
+from improv_ros.playing.held import HOLDING_PEDALS
 from improv_ros.playing.latency import NO_LATENCY, Latency
 
 DEFAULT_LIMIT = 65536
 
-HOLDING_PEDALS = frozenset({64, 66, 69})  # sustain, sostenuto, hold 2: they keep released notes
 NOTE_ENDING_CONTROLLERS = frozenset({120, 123, 124, 125, 126, 127})
 SILENT_KINDS = frozenset({'st', 'mt'})  # marks in a file, nothing that an instrument understands
 

@@ -166,6 +166,20 @@ def test_a_release_never_comes_before_its_note():
     assert reader.close(0) == [note_off(5 * SECOND, 62)]
 
 
+def test_a_reader_keeps_to_its_own_clock_when_that_of_the_stamps_is_set_back():
+    hour = 3600 * SECOND
+    writer, reader = StreamWriter(), StreamReader()
+    (first,) = writer.write([note_on(2 * hour, 60, 64)])
+    writer.write([note_off(2 * hour, 60)])  # lost
+    (third,) = writer.write([note_on(hour + SECOND, 60, 64), note_off(hour + 2 * SECOND, 60)])
+    assert reader.read(first, -2 * hour) == [note_on(0, 60, 64)]
+    assert reader.read(third, -hour) == [
+        note_off(SECOND, 60),
+        note_on(SECOND, 60, 64),
+        note_off(2 * SECOND, 60),
+    ]
+
+
 def test_a_restart_releases_what_sounds():
     reader = StreamReader()
     (first,) = StreamWriter().write([note_on(0, 60, 64)])

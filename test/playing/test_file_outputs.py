@@ -12,6 +12,8 @@ import soundfile
 
 from improv_ros.event_text import TimedEvent, control_change, note_off, note_on
 from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.outputs import midi_file
+from improv_ros.playing.outputs.file import write_all
 from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.wav import WavOutput
 
@@ -24,7 +26,8 @@ from improv_ros.playing.outputs.midi_file import MidiFileOutput
 from improv_ros.playing.outputs.wav import WavOutput
 from improv_ros.playing.player import Player
 
-player = Player([MidiFileOutput(sys.argv[1]), WavOutput(sys.argv[2])])
+files = [MidiFileOutput(sys.argv[1]), WavOutput(sys.argv[2])]
+player = Player(files, late_tolerance=10**10)  # on a busy machine, too, every note is played
 player.start()
 start = time.monotonic_ns() + 100_000_000
 for step in range(1000):
@@ -74,7 +77,7 @@ def test_files_can_be_read_after_the_process_that_plays_is_killed(tmp_path):
     assert 10 <= len(beginnings) <= 40
     for step, (second, pitch) in enumerate(beginnings):
         assert pitch == 60 + step % 12
-        assert abs(second - step * 0.1) < 0.1
+        assert abs(second - step * 0.1) < 0.5
 
     samples, rate = soundfile.read(wav_path)
     assert len(samples) / rate > 1.0
@@ -101,6 +104,7 @@ def test_a_midi_file_holds_every_kind_of_message_to_the_millisecond(tmp_path):
     resolution, messages = ticks_of(path)
     assert resolution == 500
     assert messages == [
+        (0, mido.MetaMessage('text', text='')),  # makes room for what is shorter than a note
         (0, mido.Message('program_change', program=12)),
         (100, mido.Message('note_on', note=60, velocity=64)),
         (150, mido.Message('pitchwheel', pitch=-100)),
@@ -131,6 +135,73 @@ def test_a_midi_file_opened_again_goes_on(tmp_path):
     play_to(output, [note_on(0, 60, 64)])
     play_to(output, [note_off(700 * MILLISECOND, 60)])
     assert [tick for tick, _ in ticks_of(output.path)[1]] == [0, 700]
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Each write of a MIDI file: how many bytes, and the notes in the file right after it."""
+    done = []
+
+    def write_and_look(file, data):
+        write_all(file, data)
+        notes = [m.note for _, m in ticks_of(Path(file.name))[1] if m.type == 'note_on']
+        done.append((len(data), notes))
+
+    monkeypatch.setattr(midi_file, 'write_all', write_and_look)
+    return done
+
+
+def test_a_midi_file_can_be_read_after_every_single_write(writes, tmp_path):
+    output = MidiFileOutput(tmp_path / 'take.mid')
+    for chord in range(20):
+        time = chord * 700 * MILLISECOND
+        written = list(range(chord))
+        del writes[:]
+        play_to(
+            output, [TimedEvent(time, 'ca', (0, 3))] * (chord % 2) + [note_on(time, chord, 64)]
+        )
+        for _, notes in writes:
+            assert notes[: len(written)] == written
+        assert writes[-1][1] == [*written, chord]
+
+
+def test_what_a_midi_file_holds_already_is_not_written_again(writes, tmp_path):
+    output = MidiFileOutput(tmp_path / 'take.mid')
+    sizes = []
+    for number in range(100):
+        del writes[:]
+        play_to(output, [note_on(number * 700 * MILLISECOND, 60, 64)])
+        sizes.append(sum(size for size, _ in writes))
+    assert sizes[-1] == sizes[1] < 20
+
+
+def test_a_midi_file_that_was_removed_begins_anew_with_what_it_lacks(tmp_path):
+    output = MidiFileOutput(tmp_path / 'take.mid')
+    play_to(output, [note_on(0, 60, 64)])
+    output.open()
+    output.path.unlink()
+    output.send(note_off(700 * MILLISECOND, 60))
+    output.close()
+    assert 'take.mid cannot be written' in output.problem
+    play_to(output, [note_on(800 * MILLISECOND, 62, 64)])
+    assert output.problem == ''
+    assert [m.note for _, m in ticks_of(output.path)[1]] == [60, 62]
+
+
+@pytest.mark.parametrize('output_type', [MidiFileOutput, WavOutput])
+def test_what_was_recorded_before_is_kept_and_an_empty_file_is_taken_over(output_type, tmp_path):
+    outputs = [output_type(tmp_path / 'take.x') for _ in range(4)]
+    play_to(outputs[0], [])
+    now = time.monotonic_ns()
+    play_to(outputs[1], [note_on(now, 60, 64), note_off(now + 100 * MILLISECOND, 60)])
+    recorded = outputs[1].path.read_bytes()
+    play_to(outputs[2], [note_on(now, 62, 64), note_off(now + 100 * MILLISECOND, 62)])
+    play_to(outputs[3], [])
+    assert [output.path.name for output in outputs] == [
+        *('take.x', 'take.x', 'take-2.x', 'take-3.x')
+    ]
+    assert outputs[3].name == 'file take-3.x'
+    assert outputs[1].path.read_bytes() == recorded
 
 
 @pytest.mark.parametrize('output_type', [MidiFileOutput, WavOutput])

@@ -18,7 +18,7 @@ from improv_ros.playing import ports
 from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.input import KeyboardInput
-from improv_ros.playing.outputs.port import PortOutput
+from improv_ros.playing.outputs.port import SILENCE, PortOutput
 from improv_ros.playing.player import Player
 
 MILLISECOND = 1_000_000
@@ -93,6 +93,17 @@ def collect(queue, count):
     return items
 
 
+def after_the_silence(hear):
+    """Return a listener which hands on what comes after the first that every port is told."""
+    silence = iter(SILENCE)
+
+    def listen(*heard):
+        if next(silence, None) is None:
+            hear(*heard)
+
+    return listen
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 3 * PATIENCE
     while not condition() and time.monotonic() < deadline:
@@ -121,7 +132,7 @@ def test_every_message_arrives_over_jack_in_order_and_in_time():
         received.put((time.monotonic_ns(), message))
 
     with (
-        JACK.open_input('grand piano', virtual=True, callback=receive),
+        JACK.open_input('grand piano', virtual=True, callback=after_the_silence(receive)),
         Player([PortOutput('Grand PIANO')]) as player,
     ):
         assert player.problems == {}
@@ -139,7 +150,8 @@ def test_every_message_arrives_over_jack_in_order_and_in_time():
 @tried_again
 def test_stop_releases_what_sounds_before_the_port_is_closed():
     received = SimpleQueue()
-    with JACK.open_input('listener', virtual=True, callback=received.put):
+    hear = after_the_silence(received.put)
+    with JACK.open_input('listener', virtual=True, callback=hear):
         with Player([PortOutput('listener', api='jack')]) as player:
             now = time.monotonic_ns()
             player.submit([note_on(now, 60, 64), control_change(now, 64, 127)])
@@ -192,7 +204,8 @@ def test_an_instrument_that_goes_and_returns_is_released_and_hears_nothing_late(
         while_away = [note_on(now, 62, 64), note_off(now + MILLISECOND, 62)]
         player.submit([*while_away, note_on(now, 64, 64)])
         heard = SimpleQueue()
-        with JACK.open_input('marimba', virtual=True, callback=heard.put):
+        hear = after_the_silence(heard.put)
+        with JACK.open_input('marimba', virtual=True, callback=hear):
             wait_until(lambda: not player.problems)
             time.sleep(0.3)
             now = time.monotonic_ns()
@@ -286,7 +299,7 @@ def test_an_unknown_api_is_refused():
 
 def test_over_a_socket_every_message_arrives_normalised(socket_address):
     heard = SimpleQueue()
-    keyboard = KeyboardInput(socket_address, heard.put)
+    keyboard = KeyboardInput(socket_address, after_the_silence(heard.put))
     keyboard.open()
     output = PortOutput(socket_address)
     output.open()
@@ -322,6 +335,7 @@ def test_a_sender_that_goes_leaves_no_note_held_and_another_may_come(socket_addr
         for pitch in (60, 61):
             output = PortOutput(socket_address)
             output.open()
+            assert len(collect(heard, len(SILENCE))) == len(SILENCE)
             output.send(note_on(0, pitch, 64))
             assert collect(heard, 1)[0].values == (pitch, 64, 0)
             output.close()
@@ -334,7 +348,7 @@ def test_an_output_that_is_gone_and_comes_back_is_opened_again(socket_address):
     heard = SimpleQueue()
     with Player([PortOutput(socket_address)]) as player:
         assert 'nobody listens' in player.problems[f'port {socket_address}']
-        keyboard = KeyboardInput(socket_address, heard.put)
+        keyboard = KeyboardInput(socket_address, after_the_silence(heard.put))
         keyboard.open()
         try:
             deadline = time.monotonic() + 2 * PATIENCE
@@ -345,6 +359,19 @@ def test_an_output_that_is_gone_and_comes_back_is_opened_again(socket_address):
             assert collect(heard, 1)[0].values == (60, 64, 0)
         finally:
             keyboard.close()
+
+
+def test_a_port_that_is_opened_is_silenced_on_every_channel(socket_address):
+    heard = SimpleQueue()
+    keyboard = KeyboardInput(socket_address, heard.put)
+    keyboard.open()
+    output = PortOutput(socket_address)
+    output.open()
+    messages = collect(heard, 32)
+    output.close()
+    keyboard.close()
+    silence = {(channel, controller, 0) for channel in range(16) for controller in (64, 123)}
+    assert {event.values for event in messages} == silence
 
 
 @pytest.mark.parametrize('address', ['socket://', 'socket://host', 'socket://host:0'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -181,6 +182,25 @@ def test_a_killed_recorder_keeps_all_but_the_last_second(graph: Graph, improv) -
     assert replay.process.wait(30) == 0
     assert 'nobody listens to /elsewhere/heard_notes' in replay.said
     assert '1 malformed messages skipped' in replay.said
+
+
+def test_on_a_full_disk_recording_ends_in_words_and_with_a_whole_bag(graph: Graph, improv) -> None:
+    bag = graph.folder / 'bag'
+    recording = improv('record', str(bag))
+    publisher = publisher_to_two(graph, 'heard_notes')
+    for text in ('one', 'two', 'three'):
+        publisher.publish(String(data=text))
+    wait_until(lambda: len(read_bag(bag).messages) == 3, 'the bag')
+    room = (bag / 'bag_0.mcap').stat().st_size + 1000
+    unlimited = resource.RLIM_INFINITY
+    resource.prlimit(recording.process.pid, resource.RLIMIT_FSIZE, (room, unlimited))
+    publisher.publish(String(data=os.urandom(10000).hex()))
+    assert recording.process.wait(30) == 1
+    assert f'improv record: {bag}: File too large' in recording.said
+    assert 'Traceback' not in recording.said
+    kept = read_bag(bag)
+    assert len(kept.messages) == 3
+    assert not kept.broken_off
 
 
 def test_a_replay_that_is_stopped_leaves_no_note_sounding(graph: Graph, improv) -> None:

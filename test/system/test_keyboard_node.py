@@ -18,7 +18,7 @@ from improv_ros.event_text import (
     note_off,
     note_on,
 )
-from improv_ros.playing.outputs.port import PortOutput
+from improv_ros.playing.outputs.port import SILENCE, PortOutput
 from improv_ros.playing.velocity_curve import velocity_curve
 
 SECOND = 1_000_000_000
@@ -122,6 +122,8 @@ def test_two_keyboards_are_merged_their_channels_and_half_pedals_kept(graph: Gra
     for channel, address in enumerate(addresses):
         output = PortOutput(address)
         output.open()
+        wait_until(lambda: len(heard) == len(SILENCE), 'that it is silenced first')
+        heard.clear()
         output.send(control_change(0, 64, 45, channel))
         output.send(note_on(0, 60, 64, channel))
         wait_until(lambda: heard and is_note_on(heard[-1]), 'the key')

@@ -119,7 +119,12 @@ def test_a_missing_soundfont_is_a_sentence_not_a_crash(graph: Graph) -> None:
 def test_soft_notes_are_sent_ahead_and_told_when_they_sound(graph: Graph) -> None:
     address = 'socket://127.0.0.1:47123'
     heard: SimpleQueue[tuple[int, TimedEvent]] = SimpleQueue()
-    keyboard = KeyboardInput(address, lambda event: heard.put((graph.now(), event)))
+
+    def hear(event: TimedEvent) -> None:
+        if event.kind == 'no':
+            heard.put((graph.now(), event))
+
+    keyboard = KeyboardInput(address, hear)
     keyboard.open()
     try:
         graph.start(

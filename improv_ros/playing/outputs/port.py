@@ -2,8 +2,16 @@ from typing import Protocol
 
 from improv_ros.event_text import TimedEvent, message_of
 from improv_ros.playing.errors import PlayingError
+from improv_ros.playing.held import CONTROL_CHANGE
 from improv_ros.playing.output_port import open_output_port
 from improv_ros.playing.sockets import SocketSender, is_socket
+
+SUSTAIN, ALL_NOTES_OFF = 64, 123
+SILENCE = [
+    bytes((CONTROL_CHANGE | channel, controller, 0))
+    for channel in range(16)
+    for controller in (SUSTAIN, ALL_NOTES_OFF)
+]
 
 
 class _Sender(Protocol):
@@ -45,6 +53,9 @@ class PortOutput:
             self._port = open_output_port(
                 self._port_name, self._virtual, self._api, self._priority
             )
+        # A player that was killed could not let go of what it had sounding here.
+        for data in SILENCE:
+            self._port.send(data)
 
     def send(self, event: TimedEvent) -> None:
         if self._port is None:

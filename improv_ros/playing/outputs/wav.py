@@ -1,10 +1,11 @@
 from io import FileIO
 from pathlib import Path
 import struct
+import time
 
 from improv_ros.event_text import TimedEvent
 from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.outputs.file import FileOutput
+from improv_ros.playing.outputs.file import FileOutput, write_all
 from improv_ros.playing.synth import Synth
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -25,6 +26,8 @@ class WavOutput(FileOutput):
     brought up to date at every write, so it can be read however the process ends.
     """
 
+    empty_size = HEADER_BYTES
+
     def __init__(self, path: str | Path, soundfont: str = '') -> None:
         super().__init__(path)
         self._soundfont = soundfont
@@ -38,31 +41,37 @@ class WavOutput(FileOutput):
         self._file = FileIO(self.path, 'r+' if self._frames else 'w')
         self._file.seek(HEADER_BYTES + self._frames * FRAME_BYTES)
         self._write_header()
+        if self._start is not None:
+            # On a disk that is still full the header can be written anew, but nothing more.
+            missed = self._frames_until(time.monotonic_ns() - MARGIN)
+            self._render(min(missed, SAMPLE_RATE // 10))
 
     def _append(self, events: list[TimedEvent], now: int) -> None:
         assert self._synth is not None
         for event in events:
             if self._start is None:
                 self._start = event.time
-            self._render_until(event.time)
+            self._render(self._frames_until(event.time))
             self._synth.play(event)
         if self._start is not None:
-            self._render_until(now - MARGIN)
+            self._render(self._frames_until(now - MARGIN))
             self._write_header()
 
     def _finish(self) -> None:
-        if self._file is None or self._synth is None:
-            return
-        with self._file:
-            if self._start is not None and not self.problem:
-                self._render(round(RING_OUT * SAMPLE_RATE))
-                self._write_header()
-        self._synth.close()
+        if self._start is not None:
+            self._render(round(RING_OUT * SAMPLE_RATE))
+            self._write_header()
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        if self._synth is not None:
+            self._synth.close()
         self._file = self._synth = None
 
-    def _render_until(self, time: int) -> None:
+    def _frames_until(self, moment: int) -> int:
         assert self._start is not None
-        self._render((time - self._start) * SAMPLE_RATE // SECOND - self._frames)
+        return (moment - self._start) * SAMPLE_RATE // SECOND - self._frames
 
     def _render(self, frames: int) -> None:
         assert self._synth is not None and self._file is not None
@@ -70,7 +79,7 @@ class WavOutput(FileOutput):
             count = min(frames, SAMPLE_RATE)
             if (self._frames + count) * FRAME_BYTES > LARGEST_DATA:
                 raise PlayingError('a WAV file holds 4 GiB at most')
-            _write_all(self._file, self._synth.render_int16(count))
+            write_all(self._file, self._synth.render_int16(count))
             self._frames += count
             frames -= count
 
@@ -85,12 +94,5 @@ class WavOutput(FileOutput):
         )
         end = self._file.tell()
         self._file.seek(0)
-        _write_all(self._file, header)
+        write_all(self._file, header)
         self._file.seek(max(end, HEADER_BYTES))
-
-
-def _write_all(file: FileIO, data: bytes) -> None:
-    """Write everything: a full disk makes the first write short and the next one fail."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
