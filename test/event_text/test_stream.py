@@ -172,8 +172,8 @@ def test_a_reader_keeps_to_its_own_clock_when_that_of_the_stamps_is_set_back():
     (first,) = writer.write([note_on(2 * hour, 60, 64)])
     writer.write([note_off(2 * hour, 60)])  # lost
     (third,) = writer.write([note_on(hour + SECOND, 60, 64), note_off(hour + 2 * SECOND, 60)])
-    assert reader.read(first, -2 * hour) == [note_on(0, 60, 64)]
-    assert reader.read(third, -hour) == [
+    assert reader.read(first, shift=-2 * hour) == [note_on(0, 60, 64)]
+    assert reader.read(third, shift=-hour) == [
         note_off(SECOND, 60),
         note_on(SECOND, 60, 64),
         note_off(2 * SECOND, 60),

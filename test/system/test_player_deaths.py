@@ -26,16 +26,18 @@ GENERATOR = """
 import time
 import rclpy
 from improv_ros.event_text import control_change, note_off, note_on
+from improv_ros.nodes.clock import LocalTime
 from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.note_topics import NotePublisher
 
 recover_losses_soon()
 rclpy.init()
 node = rclpy.create_node('generator', namespace='improv')
-notes = NotePublisher(node, 'generated_notes')
+local = LocalTime(node.get_clock())
+notes = NotePublisher(node, 'generated_notes', local)
 while notes._publisher.get_subscription_count() < 2:  # the player and the probe
     time.sleep(0.05)
-now = node.get_clock().now().nanoseconds
+now = local.now()
 second = 10**9
 notes.publish([
     note_on(now + second // 5, 60, 80),
