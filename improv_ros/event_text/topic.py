@@ -50,11 +50,11 @@ class TopicReader:
 
     def release(self, publisher: Hashable, time: int) -> list[TimedEvent]:
         """Return what releases all that sounds of a publisher; as `StreamReader.close`."""
-        return self._readers[publisher].close(time)
+        return self._readers[publisher].close(time) if publisher in self._readers else []
 
     def leave(self, publisher: Hashable, time: int) -> list[TimedEvent]:
         """Forget a publisher that is gone; return what releases all that sounds of it."""
-        reader = self._readers.pop(publisher)
+        reader = self._readers.pop(publisher, StreamReader())
         self._past.update({name: getattr(reader, name) for name in _COUNTS})
         return reader.close(time)
 

@@ -33,11 +33,11 @@ from improv_ros.nodes.note_topics import NotePublisher
 recover_losses_soon()
 rclpy.init()
 node = rclpy.create_node('generator', namespace='improv')
-local_time = LocalTime(node.get_clock())
-notes = NotePublisher(node, 'generated_notes', local_time)
+local = LocalTime(node.get_clock())
+notes = NotePublisher(node, 'generated_notes', local)
 while notes._publisher.get_subscription_count() < 2:  # the player and the probe
     time.sleep(0.05)
-now = local_time.now()
+now = local.now()
 second = 10**9
 notes.publish([
     note_on(now + second // 5, 60, 80),
