@@ -183,8 +183,10 @@ def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: In
             for event in note:
                 publishers[which].publish(String(data=writers[which].write([event])[0]))
             time.sleep(0.05)
-        notes = lambda: [e for _, e in list(instrument.heard) if e.kind == 'no']
-        wait_until(lambda: len(notes()) >= 2 * 20, 'twenty notes and their ends')
+        wait_until(
+            lambda: sum(event.kind == 'no' for _, event in list(instrument.heard)) >= 2 * 20,
+            'twenty notes and their ends',
+        )
         wait_until(
             lambda: graph.figures('midi_player')['generated_notes received'] == '40', 'the figures'
         )
