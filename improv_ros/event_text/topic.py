@@ -58,10 +58,9 @@ class TopicReader:
         self._past.update({name: getattr(reader, name) for name in _COUNTS})
         return reader.close(time)
 
-    def restart(self, publisher: Hashable, time: int) -> list[TimedEvent]:
-        """Forget a publisher that now goes by another id, and count that; else as `leave`."""
+    def note_restart(self) -> None:
+        """Count that a publisher which left came again by another id."""
         self._past['restarts'] += 1
-        return self.leave(publisher, time)
 
     def close(self, time: int) -> list[TimedEvent]:
         """Return what releases all that sounds; as `StreamReader.close`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -33,6 +34,7 @@ LOOK_PERIOD = 0.2  # seconds between looks at who publishes, and at the clock
 # A node that gets no processor for two seconds still hears all of the densest music.
 NOTES_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node that it has yet to hear of
+REMEMBERED = 64  # publishers that left, to know them when they come again
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
@@ -87,6 +89,7 @@ class NoteListener:
         self._on_gone = on_gone or on_events
         self._reader = TopicReader()
         self._names: dict[bytes, str] = {}  # of the publishers that were heard, where known
+        self._gone: deque[str] = deque(maxlen=REMEMBERED)  # the names of those that left
         self._subscription = node.create_subscription(String, topic, self._receive, NOTES_QOS)
         self._there: set[bytes] = set()
         self._timer = node.create_timer(
@@ -159,19 +162,31 @@ class NoteListener:
         self._there = set(found)
         now = self._time.now()
         released = []
-        for publisher in [p for p, name in self._names.items() if not name]:
-            name = self._names[publisher] = found.get(publisher, '')
-            for former in [p for p, n in self._names.items() if name and n == name]:
-                if former != publisher:
-                    del self._names[former]
-                    released += self._reader.restart(former, now)
         for publisher in gone:
-            if self._names.pop(publisher, None) is not None:
+            name = self._names.pop(publisher, None)
+            if name is not None:
                 released += self._reader.leave(publisher, now)
+                self._gone.append(name)
             elif None in self._reader.publishers:  # nobody knows whose notes they are
                 released += self._reader.release(None, now)
+        for publisher in [p for p, name in self._names.items() if not name]:
+            released += self._name(publisher, found.get(publisher, ''), now)
         self._release(released, 'its publisher is gone')
         self._watch_clock()
+
+    def _name(self, publisher: bytes, name: str, now: int) -> list[TimedEvent]:
+        """Learn the name of a publisher; return what releases the notes of its former self."""
+        former = [other for other, its_name in self._names.items() if name and its_name == name]
+        released = []
+        for other in former:
+            del self._names[other]
+            released += self._reader.leave(other, now)
+        if former or (name and name in self._gone):
+            self._reader.note_restart()
+        while name and name in self._gone:
+            self._gone.remove(name)
+        self._names[publisher] = name
+        return released
 
     def _watch_clock(self) -> None:
         offset, before = self._time.ros_minus_local(), self._offset

@@ -184,7 +184,7 @@ def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: In
                 publishers[which].publish(String(data=writers[which].write([event])[0]))
             time.sleep(0.05)
         wait_until(
-            lambda: sum(event.kind == 'no' for _, event in instrument.heard) >= 2 * 20,
+            lambda: sum(event.kind == 'no' for _, event in list(instrument.heard)) >= 2 * 20,
             'twenty notes and their ends',
         )
         wait_until(
