@@ -1,6 +1,6 @@
 """Event text: the one form in which music is stored, learnt, sent and logged."""
 
-from improv_ros.event_text.errors import EventTextError
+from improv_ros.event_text.errors import EventTextError, MisdatedError
 from improv_ros.event_text.events import (
     Event,
     Text,
@@ -23,21 +23,25 @@ from improv_ros.event_text.midi_files import (
 )
 from improv_ros.event_text.midi_messages import event_of, message_of, timed_event_of
 from improv_ros.event_text.parsing import LIVE_LIMITS, Limits, parse
-from improv_ros.event_text.stream import StreamReader, StreamWriter
+from improv_ros.event_text.stream import HORIZON, StreamReader, StreamWriter
 from improv_ros.event_text.tempo import TempoMap, from_timed, to_timed
+from improv_ros.event_text.topic import TopicReader
 
 __all__ = [
+    'HORIZON',
     'LIVE_LIMITS',
     'ORIGINAL_KINDS',
     'Event',
     'EventTextError',
     'Limits',
     'MidiFileError',
+    'MisdatedError',
     'StreamReader',
     'StreamWriter',
     'TempoMap',
     'Text',
     'TimedEvent',
+    'TopicReader',
     'clear',
     'control_change',
     'event_of',

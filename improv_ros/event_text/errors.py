@@ -1,4 +1,4 @@
-"""The one error that reading and writing event text raises."""
+"""The error that reading and writing event text raises, and what else it may mean."""
 
 from __future__ import annotations
 
@@ -17,3 +17,7 @@ class EventTextError(ValueError):
 
     def __str__(self) -> str:
         return f'line {self.line_number}, {self.line!r}: {self.reason}'
+
+
+class MisdatedError(EventTextError):
+    """A live message whose events lie too far from now to be meant for now."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
-from improv_ros.event_text.errors import EventTextError
+from improv_ros.event_text.errors import EventTextError, MisdatedError
 from improv_ros.event_text.events import (
     SUSTAIN,
     TimedEvent,
@@ -22,6 +22,10 @@ from improv_ros.event_text.tempo import LIVE_RESOLUTION, from_timed, to_timed
 # What a message's header, and an event's delta with its `_` and line end, may take at most.
 _HEADER_SIZE = 80
 _DELTA_SIZE = 12
+
+# No event of a live message lies further from now, in the past or in the future: what does would
+# wait in a schedule for good, and comes of clocks that differ, or from somebody who means no good.
+HORIZON = 600 * 10**9  # nanoseconds
 
 # How many of the latest messages are remembered by number, to know them when they come again.
 _REMEMBERED = 256
@@ -73,17 +77,29 @@ class StreamReader:
         self._sounding: dict[tuple[int, int], int] = {}  # (channel, pitch): when it began
         self._pedals: dict[int, int] = {}  # channel: when it went down
 
-    def read(self, text: str | bytes, shift: int = 0) -> list[TimedEvent]:
+    def read(self, text: str | bytes, now: int | None = None, shift: int = 0) -> list[TimedEvent]:
         """Return a message's events, in the order of time, all `shift` nanoseconds later.
 
-        Raises EventTextError, with the state unchanged, if the message is malformed.
+        Raises EventTextError, with the state unchanged, if the message is malformed; where `now`
+        is told (nanoseconds), it is MisdatedError if an event lies further than HORIZON from it.
         """
         message = parse(text, LIVE_LIMITS)
         if message.at is None or message.sequence is None:
             missing = 'at' if message.at is None else 'sq'
             raise EventTextError(1, f'rs_{message.resolution}', f'a live message needs {missing}')
-        events = [event._replace(time=event.time + shift) for event in to_timed(message)]
+        events = to_timed(message)
         number, at = message.sequence, message.at
+        if now is not None:
+            latest = events[-1].time if events else at
+            off = max(latest - now, now - at)
+            if off > HORIZON:
+                raise MisdatedError(
+                    1,
+                    f'rs_{message.resolution}',
+                    f'an event lies {off // 10**9} s from now, over {HORIZON // 10**9} s: do the '
+                    'clocks agree, and is use_sim_time the same everywhere?',
+                )
+        events = [event._replace(time=event.time + shift) for event in events]
         released: list[TimedEvent] = []
         if self._next is not None and number != self._next:
             if number > self._next:

@@ -16,6 +16,10 @@ import numpy.typing as npt
 LABELS = ('frames', 'channels', 'sample_rate', 'sequence', 'stamp_sec', 'stamp_nanosec')
 SEQUENCE_MODULUS = 2**32
 
+# What a listener takes; a microphone's chunks are 10 to 20 ms long.
+LONGEST = 1.0  # seconds
+HIGHEST_RATE = 768_000  # Hz
+
 _NANOSECONDS = 1_000_000_000
 _FULL_SCALE = 32768.0
 
@@ -129,6 +133,12 @@ def from_layout(
         raise AudioChunkError(
             f'{frames} frames of {channels} channels need {frames * channels} samples; '
             f'there are {len(data)}'
+        )
+    if not 1 <= sample_rate <= HIGHEST_RATE:
+        raise AudioChunkError(f'the sample rate {sample_rate} Hz is outside 1 to {HIGHEST_RATE}')
+    if frames > LONGEST * sample_rate:
+        raise AudioChunkError(
+            f'{frames} frames at {sample_rate} Hz are over the {LONGEST:g} s a chunk may last'
         )
     if not 0 <= sequence < SEQUENCE_MODULUS:
         raise AudioChunkError(f'the sequence {sequence} is outside 0 to 2**32 - 1')

@@ -9,6 +9,7 @@ from improv_ros.listening.transcription import StreamingTranscriber
 
 STAMP_WEIGHT = 0.02  # of one chunk's stamp in the estimate of when the stream began
 NANOSECONDS = 1_000_000_000
+LATEST = 256  # chunks by which one may come late, and still be known as such
 
 
 class Hearing:
@@ -60,9 +61,11 @@ class Hearing:
         if chunk.sequence == 0:  # the same once more, or a microphone that was started again
             return self._last.sequence == 0 and self._last.time == chunk.time
         ahead = (chunk.sequence - self._last.sequence) % SEQUENCE_MODULUS
-        if not 0 < ahead < SEQUENCE_MODULUS // 2:
-            return True
-        self.lost += ahead - 1
+        if ahead == 0 or SEQUENCE_MODULUS - ahead < LATEST:
+            # Or else a microphone that was started again, and whose first chunks were lost.
+            return chunk.time <= self._last.time
+        if ahead < SEQUENCE_MODULUS // 2:
+            self.lost += ahead - 1
         return False
 
     def _release(self) -> list[TimedEvent]:

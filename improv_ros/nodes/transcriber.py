@@ -7,18 +7,17 @@ import sys
 import time
 
 from rclpy.clock import Clock, ClockType
-from std_msgs.msg import Int16MultiArray
 
 from improv_ros.event_text import TimedEvent, is_note_on
-from improv_ros.listening.audio_chunk import AudioChunkError
+from improv_ros.listening.audio_chunk import AudioChunk
 from improv_ros.listening.echo import EchoCanceller
 from improv_ros.listening.hearing import Hearing
 from improv_ros.listening.spectral import SpectralEstimator
 from improv_ros.listening.transcription import StreamingTranscriber
-from improv_ros.nodes.audio_topic import audio_chunk
+from improv_ros.nodes.audio_topic import AudioListener
 from improv_ros.nodes.latency import LatencyFigures
 from improv_ros.nodes.managed_node import ManagedNode, run
-from improv_ros.nodes.note_topics import CHAIN_QOS, NoteListener, NotePublisher
+from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
 
 THRESHOLDS = (
@@ -53,15 +52,11 @@ class Transcriber(ManagedNode):
 
     def activate(self) -> None:
         """Begin to listen."""
-        self._malformed = 0
-        self._chunks = 0
         self._heard = 0
         self._flushed = True
         self._last_chunk = time.monotonic()
         self._latency = LatencyFigures()
-        self._subscription = self.create_subscription(
-            Int16MultiArray, 'audio', self._listen, CHAIN_QOS
-        )
+        self._audio = AudioListener(self, self._listen)
         if self._echo:
             self._played = NoteListener(self, 'played_notes', self._echo.sent, self.time)
         self._watch = self.create_timer(
@@ -72,7 +67,7 @@ class Transcriber(ManagedNode):
 
     def deactivate(self) -> None:
         """Stop listening and release what sounds."""
-        self.destroy_subscription(self._subscription)
+        self._audio.destroy()
         self.destroy_timer(self._watch)
         if self._echo:
             self._played.destroy()
@@ -89,8 +84,7 @@ class Transcriber(ManagedNode):
         age = time.monotonic() - self._last_chunk
         problem = f'no audio has arrived for {age:.1f} s' if age > 2 * SILENT_AFTER else ''
         return problem, {
-            'audio received': self._chunks,
-            'audio malformed': self._malformed,
+            **self._audio.figures(),
             'audio lost': self._hearing.lost,
             'notes heard': self._heard,
             **self._latency.figures('sound to heard'),
@@ -107,17 +101,7 @@ class Transcriber(ManagedNode):
             **self._played.figures(),
         }
 
-    def _listen(self, message: Int16MultiArray) -> None:
-        try:
-            chunk = audio_chunk(message)
-        except AudioChunkError as error:
-            self._malformed += 1
-            self.get_logger().warning(
-                f'audio: chunk skipped ({self._malformed} so far): {error}',
-                throttle_duration_sec=1.0,
-            )
-            return
-        self._chunks += 1
+    def _listen(self, chunk: AudioChunk) -> None:
         self._last_chunk = time.monotonic()
         self._flushed = False
         decoder = self._hearing.transcriber.decoder

@@ -1,21 +1,26 @@
-"""Whatever comes in, the parser returns a text or raises its own error, and nothing else."""
+"""Whatever comes in, a reader returns a result or raises its own error, and nothing else."""
 
+import io
 import random
 
-from event_text_strategies import texts
+from event_text_strategies import midi_files, texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from improv_ros.event_text import (
     LIVE_LIMITS,
     EventTextError,
+    MidiFileError,
     StreamReader,
     StreamWriter,
     Text,
     format_text,
+    midi_to_text,
     note_off,
     note_on,
     parse,
+    read_midi,
+    write_midi,
 )
 
 ALPHABET = '0123456789_-+abcdefnostrqlpwxm \n\r\t\x00.６²é\ud800'
@@ -49,7 +54,6 @@ def test_any_text(text):
     survive('rs_480\n0_' + text)
 
 
-@settings(max_examples=150)
 @given(texts, st.integers(0, 2**32), st.integers(1, 5))
 def test_damaged_texts(text, seed, times):
     data = bytearray(format_text(text).encode())
@@ -75,6 +79,28 @@ def test_a_reader_lives_through_damaged_messages(seed, times):
             reader.read(bytes(data))
         except EventTextError:
             assert state(reader) == before
+
+
+def survive_midi(data):
+    """Read a MIDI file; what is taken must be a text that writes and reads back."""
+    try:
+        text = midi_to_text(read_midi(io.BytesIO(data)))
+    except MidiFileError as error:
+        assert str(error)
+    else:
+        assert parse(format_text(text)) == text
+
+
+@settings(max_examples=150)
+@given(midi_files, st.integers(0, 2**32), st.integers(1, 5))
+def test_damaged_midi_files(midi, seed, times):
+    file = io.BytesIO()
+    write_midi(midi, file)
+    data = bytearray(file.getvalue())
+    generator = random.Random(seed)
+    for _ in range(times):
+        damage(data, generator)
+    survive_midi(bytes(data))
 
 
 def state(reader):

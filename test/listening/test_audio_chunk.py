@@ -38,7 +38,7 @@ def test_the_data_is_interleaved():
 @given(
     frames=st.integers(0, 50),
     channels=st.integers(1, 8),
-    rate=st.integers(1, 192000),
+    rate=st.integers(50, 192000),
     time=st.integers(0, 2**32 * 10**9 - 1),
     sequence=st.integers(0, 2**32 - 1),
 )
@@ -75,6 +75,8 @@ def changed(position: int, dimension: tuple) -> list:
         (changed(1, ('channels', 2, 1)), 'stride of channels must be 2'),
         (changed(1, ('channels', 0, 0)), '0 channels'),
         (changed(2, ('sample_rate', 0, 0)), 'sample rate'),
+        (changed(2, ('sample_rate', 768_001, 0)), 'sample rate'),
+        (changed(2, ('sample_rate', 2, 0)), '3 frames at 2 Hz are over the 1 s'),
         (changed(3, ('sequence', 2**32, 0)), 'sequence'),
         (changed(5, ('stamp_nanosec', 10**9, 0)), 'stamp'),
     ],

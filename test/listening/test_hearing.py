@@ -101,6 +101,25 @@ def test_a_restarted_microphone_begins_a_new_stream_in_its_own_time() -> None:
     assert (on.time - BEGAN - later) / NANOSECONDS == pytest.approx(0.5, abs=0.011)
 
 
+@pytest.mark.parametrize('first', [1, 7, 1000])
+def test_a_restarted_microphone_is_heard_though_its_first_chunks_are_lost(first: int) -> None:
+    listener = hearing()
+    chunks = tone(2.0, 0.5, 1.0)
+    hear(listener, [AudioChunk(c.samples, RATE, c.time, c.sequence + 1005) for c in chunks])
+    later = 60 * NANOSECONDS
+    again = [AudioChunk(c.samples, RATE, c.time + later, c.sequence + first) for c in chunks]
+    assert len(hear(listener, again)) == 2
+    assert listener.stale == listener.lost == 0
+
+
+def test_a_chunk_from_nowhere_does_not_make_it_deaf() -> None:
+    listener = hearing()
+    chunks = tone(2.0, 0.5, 1.0)
+    odd = AudioChunk(chunks[0].samples, RATE, BEGAN + NANOSECONDS, 2**31 + 5)
+    assert len(hear(listener, [*chunks[:10], odd, *chunks[10:]])) == 2
+    assert listener.stale == 0
+
+
 def test_stereo_at_another_rate_is_heard_at_the_same_time() -> None:
     rate = 44100
     time = np.arange(2 * rate) / rate
