@@ -7,7 +7,7 @@ OUT ?= out
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements
 
-.PHONY: demo test unit lint requirements clean
+.PHONY: demo test unit lint audit requirements clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/improv demo --out $(OUT) $(if $(INPUT),--input $(INPUT)) $(if $(OUTPUT),--output $(OUTPUT))
@@ -18,7 +18,7 @@ test: $(VENV)/test-ready lint
 # The tests without nodes, devices and the data sets beside the repository: a minute at most.
 REAL := test/system test/event_text/test_round_trip_of_data.py test/bags \
 	test/listening/test_device_source.py test/playing/test_ports.py \
-	test/playing/test_synth_output.py
+	test/playing/test_synth_output.py test/playing/test_keyboards.py test/examples
 unit: $(VENV)/test-ready
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(REAL)) $(TESTS)
 
@@ -26,6 +26,15 @@ lint: $(VENV)/test-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Are vulnerabilities known of what is pinned? In an environment of its own.
+audit: $(VENV)/audit/bin/pip-audit
+	tools/audit $< $(REQUIREMENTS)/test.txt
+
+$(VENV)/audit/bin/pip-audit: $(REQUIREMENTS)/audit.txt
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 $(VENV)/%-ready: $(REQUIREMENTS)/%.txt $(REQUIREMENTS)/debian-demo.txt \
 		$(REQUIREMENTS)/debian-%.txt setup.py
@@ -41,6 +50,7 @@ PIN := uv pip compile --quiet --universal --python-version 3.10 --no-header --no
 requirements:
 	$(PIN) $(REQUIREMENTS)/test.in -o $(REQUIREMENTS)/test.txt
 	$(PIN) $(REQUIREMENTS)/demo.in -c $(REQUIREMENTS)/test.txt -o $(REQUIREMENTS)/demo.txt
+	$(PIN) $(REQUIREMENTS)/audit.in -o $(REQUIREMENTS)/audit.txt
 
 clean:
 	rm -rf $(VENV) $(OUT) build install log

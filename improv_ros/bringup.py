@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import sysconfig
 
+from improv_ros import discovery
+
 PACKAGE = 'improv_ros'
 BODY_LOOKAHEAD = 1.0  # seconds; a body that knows what comes loses fewer notes
 
@@ -55,6 +57,13 @@ ARGUMENTS = (
     Argument('model', '', 'Network of the improviser; empty: the shipped one'),
     Argument('config', '', 'Parameter file; empty: the shipped config/improv.yaml'),
     Argument('namespace', 'improv', 'Namespace of the ensemble'),
+    Argument(
+        'discovery',
+        'auto',
+        'Who can hear the nodes and be heard: this machine (localhost), others too (subnet), or '
+        f'what {discovery.RANGE} says, this machine where it says nothing (auto)',
+        discovery.CHOICES,
+    ),
     Argument(
         'log_level', 'info', 'How much the nodes say', ('debug', 'info', 'warn', 'error', 'fatal')
     ),

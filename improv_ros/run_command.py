@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
 
-from improv_ros import bringup
+from improv_ros import bringup, discovery
 from improv_ros.ensemble import Ensemble
+
+LOOK_PERIOD = 0.1  # seconds between looks at the nodes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the chain until Ctrl-C, SIGTERM or the end of one of its nodes."""
+    """Run the chain until Ctrl-C, SIGTERM or SIGHUP; a node that ends is started again."""
     values = {argument.name: getattr(arguments, argument.name) for argument in bringup.ARGUMENTS}
     try:
         nodes = bringup.chain(values)
@@ -32,14 +35,20 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'improv run: {error}', file=sys.stderr)
         return 2
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    ensemble = Ensemble(nodes, values['namespace'], values['config'], values['log_level'])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda *_: stop.set())
+    ensemble = Ensemble(
+        nodes,
+        values['namespace'],
+        values['config'],
+        values['log_level'],
+        discovery.environment(values['discovery'], os.environ),
+    )
     ensemble.start()
-    while not stop.wait(0.2) and not ensemble.ended():
-        pass
-    ended = ensemble.ended()
+    while not stop.wait(LOOK_PERIOD):
+        for sentence in ensemble.revive():
+            print(f'improv run: {sentence}', file=sys.stderr, flush=True)
+    away = ensemble.ended()  # of which was told above
     codes = ensemble.stop()
-    for name, code in ended.items():
-        print(f'improv run: {name} ended by itself with exit code {code}', file=sys.stderr)
-    return 1 if ended or any(codes.values()) else 0
+    return 1 if any(code for name, code in codes.items() if name not in away) else 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 import runpy
+import signal
 import sys
 import types
 from types import SimpleNamespace
+from typing import Any
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -16,6 +19,7 @@ import yaml
 
 import improv_ros
 from improv_ros import bringup
+from improv_ros.backoff import FIRST_PAUSE
 from improv_ros.nodes.managed_node import SHARED
 
 ROOT = Path(__file__).parents[1]
@@ -106,7 +110,13 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Load the launch file, with stand-ins for `launch`, which no package index offers."""
     parts = {
         'launch': ['LaunchDescription'],
-        'launch.actions': ['DeclareLaunchArgument', 'OpaqueFunction'],
+        'launch.actions': [
+            'DeclareLaunchArgument',
+            'ExecuteProcess',
+            'LogInfo',
+            'OpaqueFunction',
+            'TimerAction',
+        ],
         'launch.substitutions': ['LaunchConfiguration'],
         'launch_ros': [],
         'launch_ros.actions': ['Node'],
@@ -153,10 +163,54 @@ def test_the_launch_file_starts_what_the_list_says(launch_file, given) -> None:
         assert merged == spec.parameters
 
 
-@pytest.mark.skipif(
+@pytest.mark.parametrize(
+    ('discovery', 'added'),
+    [('auto', 'LOCALHOST'), ('localhost', 'LOCALHOST'), ('subnet', 'SUBNET')],
+)
+def test_the_launch_file_keeps_the_nodes_to_this_machine_until_asked(
+    launch_file, monkeypatch: pytest.MonkeyPatch, discovery: str, added: str
+) -> None:
+    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY', 'ROS_DISTRO'):
+        monkeypatch.delenv(name, raising=False)
+    values = {argument.name: argument.default for argument in bringup.ARGUMENTS}
+    for node in launch_file['start_nodes'](values | {'discovery': discovery}):
+        assert node.additional_env == {'ROS_AUTOMATIC_DISCOVERY_RANGE': added}
+
+
+def test_the_launch_file_starts_again_the_command_that_ended_after_growing_pauses(
+    launch_file,
+) -> None:
+    values = {argument.name: argument.default for argument in bringup.ARGUMENTS}
+    *_, node = launch_file['start_nodes'](values)
+    ended = SimpleNamespace(cmd=['midi_player', '-r', '__ns:=/a/improv'], cwd=None, env={'A': 'a'})
+    running = SimpleNamespace(is_shutdown=False)
+    pauses = []
+    for _ in range(3):
+        said, timer = node.on_exit(ended, running)
+        assert 'midi_player starts again' in said.msg
+        pauses.append(timer.period)
+        (node,) = timer.actions
+        assert (node.cmd, node.cwd, node.env) == (ended.cmd, ended.cwd, ended.env)
+    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+    assert not node.on_exit(ended, SimpleNamespace(is_shutdown=True))
+
+
+def test_the_launch_file_puts_each_node_into_its_enclave(launch_file, monkeypatch) -> None:
+    values = {argument.name: argument.default for argument in bringup.ARGUMENTS}
+    monkeypatch.delenv('ROS_SECURITY_ENABLE', raising=False)
+    assert not any('--enclave' in node.arguments for node in launch_file['start_nodes'](values))
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    for node in launch_file['start_nodes'](values):
+        assert node.arguments[-2:] == ['--enclave', f'/improv/{node.executable}']
+
+
+with_launch = pytest.mark.skipif(
     importlib.util.find_spec('launch_ros') is None,
     reason='launch comes with a ROS 2 distribution only',
 )
+
+
+@with_launch
 def test_the_launch_file_runs_for_real(tmp_path: Path) -> None:
     import launch
 
@@ -168,3 +222,35 @@ def test_the_launch_file_runs_for_real(tmp_path: Path) -> None:
     )
     service.include_launch_description(launch.LaunchDescription([stop]))
     assert service.run() == 0
+
+
+@with_launch
+def test_a_node_killed_under_launch_starts_again() -> None:
+    import launch
+
+    service = launch.LaunchService(noninteractive=True)
+    started: list[list[str]] = []
+
+    def on_start(event: Any, _: object) -> launch.Action | None:
+        if 'midi_keyboard' not in event.process_name:
+            return None
+        started.append(event.cmd)
+        if len(started) == 3:
+            return launch.actions.Shutdown(reason='the test is over')
+        os.kill(event.pid, signal.SIGKILL)
+        return None
+
+    description = runpy.run_path(str(ROOT / 'launch' / 'improv.launch.py'))
+    service.context.launch_configurations['input'] = 'keyboard'
+    service.include_launch_description(
+        launch.LaunchDescription(
+            [
+                launch.actions.RegisterEventHandler(
+                    launch.event_handlers.OnProcessStart(on_start=on_start)
+                ),
+                *description['generate_launch_description']().entities,
+            ]
+        )
+    )
+    assert service.run() == 0
+    assert started == started[:1] * 3

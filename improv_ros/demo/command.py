@@ -14,7 +14,7 @@ import soundfile as sf
 import soxr
 from tqdm import tqdm
 
-from improv_ros import bringup
+from improv_ros import bringup, discovery
 from improv_ros.demo.observer import Observer
 from improv_ros.demo.picture import draw
 from improv_ros.demo.session import Arrival, Session, describe, paired
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, PlayingError, sf.LibsndfileError) as error:
         print(f'improv demo: {error}', file=sys.stderr)
         return 2
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    os.environ.update(discovery.environment('auto', os.environ))
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))
     session = perform(recording, len(sound) / SAMPLE_RATE, out, arguments.output)
     if session.began is None or not session.heard:

@@ -9,6 +9,9 @@ from importlib import import_module
 from importlib.util import find_spec
 import json
 from pathlib import Path
+import signal
+import subprocess
+import sys
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +21,9 @@ from .vocabulary import FIRST_STEP, KEYS, PRESS, TIMES, VELOCITIES, VERSION, WHA
 MODELS = Path(__file__).resolve().parent.parent / 'models'
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
 RUNTIMES = ('auto', 'litert', 'tensorflow')
+TRIAL_SECONDS = 60
+REFUSED = 3  # exit code of a trial that ended with a ModelError, which it printed
+MOST_UNITS, MOST_LAYERS = 4096, 16  # beyond, a description is a mistake that would eat the memory
 _LITERT_MODULES = ('ai_edge_litert.interpreter', 'tflite_runtime.interpreter')
 
 
@@ -111,19 +117,48 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
         raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
     litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
     if not litert.is_file() and not keras.is_file():
-        raise ModelError(f'there is no model file {path}')
+        raise ModelError(
+            f'there is no model file {path}: name another, or none to take the shipped one'
+        )
     if runtime == 'auto':
         runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
     chosen = litert if runtime == 'litert' else keras
     if not chosen.is_file():
         raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
-    loaded = _LOADERS[runtime](chosen, _about(chosen))
+    if runtime == 'litert' and chosen != DEFAULT_MODEL:
+        _try_out(chosen)
+    return load_here(chosen)
+
+
+def _try_out(path: Path) -> None:
+    """Load a model in a process of its own: there are damaged files that crash LiteRT."""
+    command = [sys.executable, '-m', 'improv_ros.improvising.trial', str(path)]
+    try:
+        trial = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise ModelError(
+            f'the model file {path} is damaged: it did not load in {TRIAL_SECONDS} s'
+        ) from None
+    if trial.returncode == REFUSED:
+        raise ModelError(trial.stdout.strip())
+    if trial.returncode < 0:
+        name = signal.Signals(-trial.returncode).name
+        raise ModelError(f'the model file {path} is damaged: loading it ended in {name}')
+    if trial.returncode:
+        reason = trial.stderr.strip().rpartition('\n')[2]
+        raise ModelError(f'the model file {path} could not be tried out: {reason}')
+
+
+def load_here(path: Path) -> Runtime:
+    """Return the network in one file, which may crash this process if it is a hostile one.
+
+    Raises ModelError like `load_runtime`.
+    """
+    loaded = _LOADERS[path.suffix](path, _about(path))
     try:
         _warm_up(loaded)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f'the model file {chosen} does not fit its description: {error}'
-        ) from error
+        raise ModelError(f'the model file {path} does not fit its description: {error}') from error
     return loaded
 
 
@@ -144,10 +179,13 @@ def _about(path: Path) -> dict[str, Any]:
     beside = path.with_suffix('.json')
     try:
         about = json.loads(beside.read_text(encoding='utf-8'))
-        vocabulary, _, _ = about['vocabulary'], about['units'], about['depth']
+        vocabulary = about['vocabulary']
+        for name, most in (('units', MOST_UNITS), ('depth', MOST_LAYERS)):
+            if type(about[name]) is not int or not 1 <= about[name] <= most:
+                raise ValueError(f'{name} must be a whole number from 1 to {most}')
     except FileNotFoundError:
         raise ModelError(f'{path} needs its description {beside.name} beside it') from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f'the description {beside} is damaged: {error!r}') from None
     if vocabulary != VERSION:
         raise ModelError(
@@ -182,29 +220,38 @@ def _load_tensorflow(path: Path, about: dict[str, Any]) -> Runtime:
 
 
 def load_network(path: Path) -> Any:
-    """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be."""
+    """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be.
+
+    Only numbers are read from the file. What layers a network has is known here, so whatever
+    else the file says, which Keras could be made to execute, is never looked at.
+    """
     if not path.is_file():
         raise ModelError(f'there is no model file {path}')
     if path.suffix != '.keras':
         raise ModelError(f'{path} is no .keras file, which TensorFlow needs')
     if not (find_spec('keras') and find_spec('tensorflow')):
         raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
-    _about(path)
+    about = _about(path)
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices('GPU'):
         tf.config.experimental.set_memory_growth(gpu, True)
-    import keras
 
-    from . import network  # noqa: F401 (registers the network's class with Keras)
+    from .network import EventNetwork
 
+    network = EventNetwork(about['units'], about['depth'])
+    network.build()
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        network.load_weights(path)
     except Exception as error:  # Keras raises whatever its parsers stumble on
-        raise ModelError(f'the model file {path} is damaged or no model: {error}') from error
+        raise ModelError(
+            f'the model file {path} is damaged or no model of {about["units"]} units in '
+            f'{about["depth"]} layers: {error}'
+        ) from error
+    return network
 
 
-_LOADERS = {'litert': _load_litert, 'tensorflow': _load_tensorflow}
+_LOADERS = {'.tflite': _load_litert, '.keras': _load_tensorflow}
 _FUNCTIONS = ('advance', 'time', 'what', 'velocity')
 
 

@@ -142,7 +142,7 @@ def test_a_file_cut_anywhere_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
         assert len(cut.messages) >= sum(end <= size for end in ends)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 10**6), value=st.integers(1, 255))
 def test_damage_is_a_sentence_or_does_no_harm(tmp_path: Path, position: int, value: int) -> None:
     folder = tmp_path / str(os.urandom(8).hex())

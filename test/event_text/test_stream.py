@@ -1,7 +1,7 @@
 """Live messages: whatever happens on the way, no note is left unmatched."""
 
 from event_text_strategies import live_events
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
@@ -88,7 +88,6 @@ def disturbed(draw):
     return [texts[number] for number in near]
 
 
-@settings(max_examples=150)
 @given(disturbed(), st.integers(0, 10**12))
 def test_no_note_is_left_unmatched(texts, end):
     reader = StreamReader()
@@ -98,7 +97,6 @@ def test_no_note_is_left_unmatched(texts, end):
     assert reader.close(end) == []
 
 
-@settings(max_examples=150)
 @given(batches, st.data())
 def test_no_note_is_left_unmatched_in_time(batches, data):
     """What arrives in order, with gaps, is matched in the order of time as well."""

@@ -1,7 +1,7 @@
 """Ticks and times."""
 
 from event_text_strategies import live_events, texts
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -68,6 +68,7 @@ def test_a_tick_without_length(resolution):
         TempoMap(Text(resolution))
 
 
+@settings(max_examples=50)
 @given(texts)
 def test_times_never_go_back(text):
     assume(text.resolution > 0)

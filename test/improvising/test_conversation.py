@@ -107,7 +107,7 @@ ACTION = st.one_of(
 WAIT = st.sampled_from([0, 20, 100, 500, 1500, 4000])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(MODES),
     st.lists(st.tuples(ACTION, WAIT, st.sampled_from([7, 15, 40])), max_size=25),

@@ -55,7 +55,7 @@ def test_a_tone_stays_what_it_is(rate):
     assert np.abs(heard - wanted).max() < 100
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.integers(1, 3000), min_size=1, max_size=20).filter(
         lambda lengths: sum(lengths) > 2

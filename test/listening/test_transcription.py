@@ -77,7 +77,7 @@ def test_flush_tells_of_a_note_that_had_just_begun():
     assert on.time == 100_000_000 < off.time
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     ranges=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8),
     lengths=st.lists(st.integers(0, 1000), min_size=1, max_size=60),

@@ -100,7 +100,7 @@ def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
 
 @every_body
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5)
 def test_any_music_is_struck_in_time_and_within_the_limits(
     path: Path, data: st.DataObject
 ) -> None:
@@ -116,7 +116,7 @@ def test_any_music_is_struck_in_time_and_within_the_limits(
 
 @every_body
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5)
 def test_clears_leave_nothing_held_and_nothing_astray(path: Path, data: st.DataObject) -> None:
     events = data.draw(music(clears=True))
     result = rehearse(path, events)

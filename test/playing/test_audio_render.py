@@ -78,7 +78,7 @@ def test_days_of_sound_are_refused():
         render([note_on(0, 60, 64), note_off(10**6 * SECOND, 60)])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from([16000, 44100, 48000]), st.integers(0, SECOND))
 def test_the_length_is_exact_at_any_rate(rate, duration):
     samples = render([note_on(0, 60, 64), note_off(duration, 60)], sample_rate=rate, tail=0.25)

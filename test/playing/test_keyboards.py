@@ -16,6 +16,7 @@ from improv_ros.playing.keyboards import Keyboards
 from improv_ros.playing.outputs.port import PortOutput
 
 PATIENCE = 8.0  # seconds
+CHANNELS = 16
 JACK = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
 
 
@@ -127,6 +128,7 @@ def test_two_keyboards_are_heard_as_one_with_their_channels(addresses):
         for player in players:
             player.open()
             stack.callback(player.close)
+        assert len(values(heard, 2 * CHANNELS)) == 2 * CHANNELS  # ends of all notes, at first
         steps = [
             (0, note_on(0, 60, 64, 2)),
             (1, note_on(0, 60, 65, 3)),
@@ -147,6 +149,7 @@ def test_one_key_held_on_two_keyboards_sounds_until_both_let_go(addresses):
         first, second = (PortOutput(address) for address in addresses)
         first.open()
         second.open()
+        assert len(values(heard, 2 * CHANNELS)) == 2 * CHANNELS
         first.send(note_on(0, 60, 64))
         assert values(heard, 1) == [('no', (60, 64, 0))]
         second.send(note_on(0, 60, 90))

@@ -46,7 +46,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(moves=moves)
 def test_a_key_sounds_just_while_some_keyboard_holds_it(moves):
     merger = Merger()

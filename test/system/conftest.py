@@ -20,3 +20,10 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
     """Provide a ROS graph in a domain of its own."""
     with graph_in(tmp_path, next(_domains)) as graph:
         yield graph
+
+
+@pytest.fixture(scope='module')
+def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    """Provide a ROS graph that the tests of a module share."""
+    with graph_in(tmp_path_factory.mktemp('graph'), next(_domains)) as graph:
+        yield graph

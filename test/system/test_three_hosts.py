@@ -58,9 +58,13 @@ def matched(due: list[Note], played: list[Note]) -> list[tuple[Note, Note]]:
     return [(waiting[note.pitch].pop(0), note) for note in played]
 
 
-@pytest.mark.parametrize('delay', [0, 20, 100])
-def test_the_chain_plays_across_three_hosts(tmp_path: Path, delay: int) -> None:
-    session = run_session('chain', delay, tmp_path)
+@pytest.mark.parametrize(
+    ('what', 'delay', 'least_heard'), [('demo', 0, 60), ('chain', 20, 10), ('chain', 100, 10)]
+)
+def test_the_chain_plays_across_three_hosts(
+    tmp_path: Path, what: str, delay: int, least_heard: int
+) -> None:
+    session = run_session(what, delay, tmp_path)
     heard, generated, played = (
         events_of(session['texts'][f'{topic}_notes']) for topic in ('heard', 'generated', 'played')
     )
@@ -75,11 +79,13 @@ def test_the_chain_plays_across_three_hosts(tmp_path: Path, delay: int) -> None:
 
     # The notes come in order and paired, none lost on either link.
     assert listening['heard_notes lost'] == playing['generated_notes lost'] == '0'
-    assert len(paired(heard)) > 10
+    assert len(paired(heard)) > least_heard
     for events in (heard, generated, played):
         assert_paired([event for event in events if event.kind == 'no'])
     assert [event.time for event in played] == sorted(event.time for event in played)
     assert playing['notes dropped'] == '0'
+    keys_moved = [list(event.values[:2]) for event in played if event.kind == 'no']
+    assert session['sent'] == keys_moved
     performance = matched(paired(generated), paired(played))
     assert len(performance) == len(paired(generated)) > 5
     assert [due.start for due, _ in performance] == sorted(due.start for due, _ in performance)

@@ -1,22 +1,26 @@
 """A session on three hosts: ears on one, networks on a second, the robot on a third.
 
-    python three_hosts.py chain|clock DELAY_MS FOLDER
+    python three_hosts.py demo|chain|clock DELAY_MS FOLDER
 
-writes what was heard and said to FOLDER/session.json. It is a program of its own because Fast DDS
-looks at the network once in a process, and so must meet the hosts' first.
+writes what was heard and said, and what came out of the robot's port, to FOLDER/session.json. It
+is a program of its own because Fast DDS looks at the network once in a process, and so must meet
+the hosts' first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import itertools
 import json
 import os
 from pathlib import Path
 import sys
 
+from mido.sockets import PortServer, SocketPort
+
 from clocks import a_clock_ahead_by
-from graph import Graph, graph_in, wait_until
+from graph import Graph, free_port, graph_in, wait_until
 from hosts import Hosts, NoNamespacesError, hosts_named
 from improv_ros import bringup
 from improv_ros.event_text import is_note_on, parse, to_timed
@@ -28,10 +32,11 @@ SECOND = 1_000_000_000
 NODES = ('microphone', 'transcriber', 'improviser', 'midi_player')
 
 
-def recording(folder: Path) -> Path:
-    """Render the beginning of the demonstration's phrase."""
+def recording(folder: Path, whole: bool) -> Path:
+    """Render the demonstration's phrase, or its beginning."""
     events = to_timed(parse(bringup.share('demo/fuer_elise.txt').read_text()))
-    samples = render([e for e in events if e.time < 4_500_000_000], start=0)
+    beginning = itertools.takewhile(lambda event: event.time < 4.5 * SECOND, events)
+    samples = render(events if whole else list(beginning), start=0)
     write_wav(folder / 'phrase.wav', samples, 44100)
     return folder / 'phrase.wav'
 
@@ -48,19 +53,25 @@ def session(delay: int, folder: Path) -> Iterator[tuple[Hosts, Graph]]:
             yield hosts, graph
 
 
-def start_player(graph: Graph) -> None:
-    """Start the player on the host where we are."""
-    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+def start_player(graph: Graph) -> SocketPort:
+    """Start the player on the host where we are; return the other end of its port."""
+    number = free_port()
+    robot = PortServer('127.0.0.1', number)
+    graph.start('midi_player', outputs='port', port=f'socket://127.0.0.1:{number}')
+    return wait_until(lambda: robot.accept(block=False), 'the player at the port')
 
 
-def play_the_chain(hosts: Hosts, graph: Graph, delay: int) -> None:
-    """Let the chain hear a phrase and answer it to the end."""
-    start_player(graph)
+def play_the_chain(hosts: Hosts, graph: Graph, delay: int, whole: bool) -> list[tuple[int, int]]:
+    """Let the chain hear a phrase and answer it to the end.
+
+    Return the pitch and velocity of each note message that came out of the robot's port.
+    """
+    port = start_player(graph)
     with hosts.on('mind'):
         graph.start('transcriber')
         graph.start(
             'improviser',
-            pause=1.0,
+            pause=2.0,  # longer than any in the phrase
             seed=1,
             shortest_answer=2.0,
             longest_answer=3.0,
@@ -68,21 +79,25 @@ def play_the_chain(hosts: Hosts, graph: Graph, delay: int) -> None:
         )
     wait_until(lambda: graph.healthy('midi_player') and graph.healthy('improviser'), 'the robot')
     with hosts.on('ears'):
-        file = str(recording(graph.folder))
+        file = str(recording(graph.folder, whole))
         graph.start('microphone', source='file', file=file, await_listeners=2)
-    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the phrase')
-    ended = graph.now()
-    generated = graph.events['generated_notes']
-    wait_until(lambda: generated and generated[-1].time > ended, 'an answer')
+    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the phrase', 90)
+    heard, generated = graph.events['heard_notes'], graph.events['generated_notes']
+    wait_until(lambda: generated and generated[-1].time > heard[-1].time, 'an answer')
     wait_until(
         lambda: (
             graph.now() > generated[-1].time + 2 * SECOND
+            and sum(1 if is_note_on(event) else -1 for event in heard if event.kind == 'no') == 0
             and graph.figures('improviser')['speaking'] == 'False'
             and graph.figures('midi_player')['events waiting'] == '0'
         ),
         'its end',
     )
     assert any(map(is_note_on, graph.events['played_notes']))
+    notes = (message for message in port.iter_pending() if message.type.startswith('note'))
+    return [
+        (message.note, message.velocity if message.type == 'note_on' else 0) for message in notes
+    ]
 
 
 def compare_clocks(hosts: Hosts, graph: Graph) -> None:
@@ -100,11 +115,13 @@ def main() -> int:
     what, delay, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     try:
         with session(delay, folder) as (hosts, graph):
-            if what == 'chain':
-                play_the_chain(hosts, graph, delay)
-            else:
+            sent = []
+            if what == 'clock':
                 compare_clocks(hosts, graph)
+            else:
+                sent = play_the_chain(hosts, graph, delay, whole=what == 'demo')
             record = {
+                'sent': sent,
                 'texts': graph.texts,
                 'says': {name: graph.says(name) for name in NODES},
                 'figures': {name: graph.figures(name) for name in NODES},

@@ -1,0 +1,101 @@
+"""Hostile model files: nothing in them is executed, and no damage reaches this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+import random
+import shutil
+
+from hostile_models import (
+    called_on_loading,
+    climbing_out,
+    crashing_litert,
+    file_writing_litert,
+    lambda_in_the_description,
+    lambda_model,
+    lending_a_file,
+    shipped_to,
+)
+import numpy as np
+import pytest
+
+from improv_ros.improvising.runtime import DEFAULT_MODEL, Memory, ModelError, load_runtime
+from improv_ros.improvising.vocabulary import FIRST_STEP
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """Name a file that a hostile model would make."""
+    return tmp_path / 'executed'
+
+
+def test_a_model_that_is_python_code_is_refused_by_name(tmp_path: Path, marker: Path) -> None:
+    path = lambda_model(tmp_path / 'model', marker)
+    with pytest.raises(ModelError, match=f'{path} is damaged or no model of 384 units'):
+        load_runtime(path, 'tensorflow')
+    assert not marker.exists()
+
+
+@pytest.fixture(scope='module')
+def shipped_memory() -> Memory:
+    """Provide what the shipped network remembers of its first step, by TensorFlow."""
+    runtime = load_runtime('', 'tensorflow')
+    return runtime.advance(runtime.start(), FIRST_STEP)
+
+
+@pytest.mark.parametrize('make', [called_on_loading, lambda_in_the_description, climbing_out])
+def test_of_a_keras_file_only_the_numbers_are_read(
+    tmp_path: Path, marker: Path, make: Callable[[Path, Path], Path], shipped_memory: Memory
+) -> None:
+    path = make(tmp_path / 'model', marker)
+    before = sorted(tmp_path.rglob('*'))
+    tampered = load_runtime(path, 'tensorflow')
+    memory = tampered.advance(tampered.start(), FIRST_STEP)
+    np.testing.assert_array_equal(memory.h, shipped_memory.h)
+    assert sorted(tmp_path.rglob('*')) == before and not marker.exists()
+
+
+def test_a_keras_file_cannot_borrow_another_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='damaged'):
+        load_runtime(lending_a_file(tmp_path / 'model'), 'tensorflow')
+
+
+def test_a_litert_file_cannot_call_tensorflow(tmp_path: Path, marker: Path) -> None:
+    path = file_writing_litert(tmp_path / 'model', marker)
+    with pytest.raises(ModelError, match=str(path)):
+        load_runtime(path, 'litert')
+    assert not marker.exists()
+
+
+def test_a_litert_file_that_crashes_is_refused_by_name(tmp_path: Path) -> None:
+    path = crashing_litert(tmp_path / 'model')
+    with pytest.raises(ModelError, match=f'{path} is damaged: loading it ended in SIG'):
+        load_runtime(path, 'litert')
+
+
+@pytest.mark.parametrize('suffix', ['.tflite', '.keras'])
+def test_garbage_and_what_is_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = shipped_to(tmp_path).with_suffix(suffix)
+    whole = DEFAULT_MODEL.with_suffix(suffix).read_bytes()
+    garbage = random.Random(1).randbytes(20_000)
+    for data in (b'', garbage, b'0000TFL3' + garbage, whole[: len(whole) // 2], whole[:-1000]):
+        path.write_bytes(data)
+        with pytest.raises(ModelError, match=str(path)):
+            load_runtime(path, 'litert' if suffix == '.tflite' else 'tensorflow')
+
+
+@pytest.mark.parametrize('units', ['384', 384.0, True, 0, -1, 10**12, [384], None])
+def test_a_description_that_asks_for_the_impossible_is_refused(tmp_path: Path, units) -> None:
+    path = shipped_to(tmp_path)
+    about = json.loads(path.with_suffix('.json').read_text())
+    path.with_suffix('.json').write_text(json.dumps({**about, 'units': units}))
+    with pytest.raises(ModelError, match=r'improviser\.json is damaged.*units'):
+        load_runtime(path)
+
+
+def test_a_sound_litert_file_passes_its_trial(tmp_path: Path) -> None:
+    path = shipped_to(tmp_path).with_suffix('.tflite')
+    shutil.copy(DEFAULT_MODEL, path)
+    assert load_runtime(path, 'litert').advance(load_runtime().start(), FIRST_STEP).h.any()
