@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
+import fcntl
 import itertools
-import os
 from pathlib import Path
+import tempfile
+from typing import IO
 
 import pytest
 
 from graph import Graph, graph_in
 
-# Domains 1 to 101 keep clear of the ephemeral ports of Linux.
-_domains = itertools.cycle(range(1 + os.getpid() % 50, 102))
+DOMAINS = range(1, 102)  # they keep clear of the ephemeral ports of Linux
+_turns = itertools.cycle(DOMAINS)
+
+
+@contextlib.contextmanager
+def domain_of_its_own() -> Iterator[int]:
+    """Provide a ROS domain that no other test of this machine is in, whoever runs it."""
+    for domain in itertools.islice(_turns, len(DOMAINS)):
+        if lock := _lock(domain):
+            with lock:
+                yield domain
+            return
+    pytest.fail('every ROS domain is taken by other tests')
+
+
+def _lock(domain: int) -> IO[str] | None:
+    """Return what holds a domain until it is closed, or None where another test has it."""
+    lock = (Path(tempfile.gettempdir()) / f'improv_ros_test_domain_{domain}').open('w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
 
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Iterator[Graph]:
     """Provide a ROS graph in a domain of its own."""
-    with graph_in(tmp_path, next(_domains)) as graph:
+    with domain_of_its_own() as domain, graph_in(tmp_path, domain) as graph:
         yield graph
 
 
 @pytest.fixture(scope='module')
 def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     """Provide a ROS graph that the tests of a module share."""
-    with graph_in(tmp_path_factory.mktemp('graph'), next(_domains)) as graph:
+    folder = tmp_path_factory.mktemp('graph')
+    with domain_of_its_own() as domain, graph_in(folder, domain) as graph:
         yield graph
