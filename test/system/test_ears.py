@@ -58,6 +58,7 @@ def test_the_phrase_of_the_demonstration_is_heard(graph: Graph) -> None:
     samples = render_to(graph.folder / 'phrase.wav', phrase)
     assert 0.1 < np.abs(samples).max() / 32768 < 1
     graph.start('transcriber')
+    wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber')
     graph.start(
         'microphone',
         source='file',
