@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
-import fcntl
 import itertools
 from pathlib import Path
-import tempfile
-from typing import IO
+import socket
 
 import pytest
 
@@ -29,12 +27,12 @@ def domain_of_its_own() -> Iterator[int]:
     pytest.fail('every ROS domain is taken by other tests')
 
 
-def _lock(domain: int) -> IO[str] | None:
+def _lock(domain: int) -> socket.socket | None:
     """Return what holds a domain until it is closed, or None where another test has it."""
-    lock = (Path(tempfile.gettempdir()) / f'improv_ros_test_domain_{domain}').open('w')
+    lock = socket.socket(socket.AF_UNIX)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.bind(f'\0improv_ros test in domain {domain}')  # a name without a file
+    except OSError:
         lock.close()
         return None
     return lock
