@@ -48,7 +48,8 @@ while publisher.get_subscription_count() < 2:  # the player, and the probe of th
     time.sleep(0.01)
 writer = StreamWriter()
 for pitch in sys.argv[1:]:
-    soon = node.get_clock().now().nanoseconds + 10**9
+    # Late enough that the player has word of this node's name, even if that was lost once.
+    soon = node.get_clock().now().nanoseconds + 3 * 10**9
     publisher.publish(String(data=writer.write([note_on(soon, int(pitch), 80)])[0]))
     time.sleep(0.3)
 time.sleep(60)
