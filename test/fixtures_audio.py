@@ -39,14 +39,9 @@ class VirtualMicrophone:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        # norewinds: with rewinds the beginning of what is played is lost to the monitor.
-        sink = (
-            f'module-null-sink sink_name={_SINK} rate={self.rate} channels={self.channels} '
-            'format=s16le norewinds=1'
-        )
         command = ['pulseaudio', '-n', '--daemonize=no', '--exit-idle-time=-1']
         command += ['--disable-shm=yes', '--realtime=yes', '--use-pid-file=no']
-        command += ['-L', 'module-native-protocol-unix auth-anonymous=1', '-L', sink]
+        command += ['-L', 'module-native-protocol-unix auth-anonymous=1', '-L', self._device]
         with self._log.open('wb') as log:
             self._server = subprocess.Popen(
                 command, env=self._process_environment(), stdout=log, stderr=log
@@ -62,6 +57,14 @@ class VirtualMicrophone:
         player = subprocess.Popen(['paplay', str(wav)], env=self._process_environment())
         self._players.append(player)
         return player
+
+    def unplug(self) -> None:
+        """The device vanishes from a server that lives on."""
+        self._pactl('unload-module', 'module-null-sink')
+
+    def plug_in(self) -> None:
+        """The device returns."""
+        self._pactl('load-module', *self._device.split())
 
     def kill(self) -> None:
         """The server dies, as if it had crashed."""
@@ -90,17 +93,27 @@ class VirtualMicrophone:
                     process.kill()
                     process.wait()
 
+    @property
+    def _device(self) -> str:
+        # norewinds: with rewinds the beginning of what is played is lost to the monitor.
+        return (
+            f'module-null-sink sink_name={_SINK} rate={self.rate} channels={self.channels} '
+            'format=s16le norewinds=1'
+        )
+
     def _process_environment(self) -> dict[str, str]:
         return {**os.environ, **self.environment}
 
     def _sources(self) -> str:
-        listing = subprocess.run(
-            ['pactl', 'list', 'short', 'sources'],
+        return self._pactl('list', 'short', 'sources')
+
+    def _pactl(self, *arguments: str) -> str:
+        return subprocess.run(
+            ['pactl', *arguments],
             env=self._process_environment(),
             capture_output=True,
             text=True,
-        )
-        return listing.stdout
+        ).stdout
 
 
 @contextlib.contextmanager

@@ -142,9 +142,11 @@ class StreamReader:
                 self._sounding[channel, pitch] = event.time
             elif is_note_off(event):
                 pitch, _, channel = event.values
-                if self._sounding.pop((channel, pitch), None) is None:
+                started = self._sounding.pop((channel, pitch), None)
+                if started is None:
                     self.unmatched += 1
                     continue
+                event = event._replace(time=max(started, event.time))
             elif event.kind == 'cl':
                 self._sounding.clear()
             elif event.kind == 'cc' and event.values[1] == SUSTAIN:

@@ -50,18 +50,17 @@ class TopicReader:
 
     def release(self, publisher: Hashable, time: int) -> list[TimedEvent]:
         """Return what releases all that sounds of a publisher; as `StreamReader.close`."""
-        return self._readers[publisher].close(time)
+        return self._readers[publisher].close(time) if publisher in self._readers else []
 
     def leave(self, publisher: Hashable, time: int) -> list[TimedEvent]:
         """Forget a publisher that is gone; return what releases all that sounds of it."""
-        reader = self._readers.pop(publisher)
+        reader = self._readers.pop(publisher, StreamReader())
         self._past.update({name: getattr(reader, name) for name in _COUNTS})
         return reader.close(time)
 
-    def restart(self, publisher: Hashable, time: int) -> list[TimedEvent]:
-        """Forget a publisher that now goes by another id, and count that; else as `leave`."""
+    def note_restart(self) -> None:
+        """Count that a publisher which left came again by another id."""
         self._past['restarts'] += 1
-        return self.leave(publisher, time)
 
     def close(self, time: int) -> list[TimedEvent]:
         """Return what releases all that sounds; as `StreamReader.close`."""

@@ -117,7 +117,9 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
         raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
     litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
     if not litert.is_file() and not keras.is_file():
-        raise ModelError(f'there is no model file {path}')
+        raise ModelError(
+            f'there is no model file {path}: name another, or none to take the shipped one'
+        )
     if runtime == 'auto':
         runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
     chosen = litert if runtime == 'litert' else keras

@@ -6,6 +6,7 @@ import time
 
 from rclpy.clock import ROSClock
 
+NOISE = 50_000  # nanoseconds by which two readings of clocks that agree may differ
 LEAP = 1_000_000_000  # nanoseconds; a smaller step of a clock is borne without a word
 
 
@@ -35,6 +36,7 @@ class LocalTime:
         self._simulated = clock.ros_time_is_active
         self._reading = self._read()
         self._ahead = 0  # of the clock that is read
+        self._difference = ros_minus_monotonic(clock)
 
     @property
     def simulated(self) -> bool:
@@ -55,7 +57,11 @@ class LocalTime:
         self.now()
         if self._simulated:
             return -self._ahead
-        return ros_minus_monotonic(self._clock) - self._ahead
+        difference = ros_minus_monotonic(self._clock)
+        # A stamp that is passed on comes out as it came in.
+        if abs(difference - self._difference) > NOISE:
+            self._difference = difference
+        return self._difference - self._ahead
 
     def minus_monotonic(self) -> int:
         """Return this time minus `time.monotonic_ns`, as of now."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import contextlib
 import signal
 import sys
 import threading
+import traceback
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -34,8 +39,9 @@ CLOCK_TOLERANCE = Setting(
 )
 SHARED = (AUTOSTART, CLOCK_TOLERANCE)  # the settings of every node
 FIRST_RETRY = 1.0  # seconds; doubles at each failure
-LONGEST_RETRY = 30.0
+LONGEST_RETRY = 3.0  # so that what returns is found within 5 s
 DIAGNOSTICS_PERIOD = 1.0
+UNUSABLE = 2  # exit code of a node whose arguments it cannot even start with
 LONGEST_SLEEP = 0.5  # seconds
 
 
@@ -48,9 +54,9 @@ class ManagedNode(LifecycleNode):
 
     A node of the chain overrides ``configure`` (load the network, find the device),
     ``activate`` (start the flow), ``deactivate`` (silence it), ``cleanup`` (let go) and
-    ``health``. ``configure`` and ``activate`` raise `NotReadyError` for a missing device or file:
-    the node stays up, says so in its diagnostics, and with ``autostart`` tries again with
-    growing pauses.
+    ``health``, and ``warning`` if it has any. ``configure`` and ``activate`` raise
+    `NotReadyError` for a missing device or file: the node stays up, says so in its diagnostics,
+    and with ``autostart`` tries again with growing pauses.
     """
 
     def __init__(self, name: str, settings: tuple[Setting, ...]) -> None:
@@ -58,11 +64,10 @@ class ManagedNode(LifecycleNode):
         self.settings = Settings(self, (*SHARED, *settings))
         self.time = LocalTime(self.get_clock())
         self.active = False
-        self.given_up = False
         self._configured = False
         self._problem = ''
         self._clocks = ClockWatch(self)
-        self._clock_warning = ''
+        self._warned = ['', '']
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics_timer = self.create_timer(
@@ -87,16 +92,14 @@ class ManagedNode(LifecycleNode):
         """Return what is wrong right now (empty: nothing) and figures worth watching."""
         return '', {}
 
+    def warning(self) -> str:
+        """Return what does not stop the flow, but should be looked into; empty: nothing."""
+        return ''
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, then configure."""
         del state
-        try:
-            refusals = self.settings.refusals()
-            if refusals:
-                raise NotReadyError('; '.join(refusals))
-            self.configure()
-        except NotReadyError as problem:
-            self._report(str(problem))
+        if not self._attempt(self._configure):
             self.cleanup()
             return TransitionCallbackReturn.FAILURE
         self._configured = True
@@ -106,11 +109,9 @@ class ManagedNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate publishers and the flow."""
         result = super().on_activate(state)
-        try:
-            self.activate()
-        except NotReadyError as problem:
-            self._report(str(problem))
-            self.deactivate()
+        if not self._attempt(self.activate):
+            with contextlib.suppress(Exception):  # what has not begun may not be able to end
+                self.deactivate()
             super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
         self.active = True
@@ -133,15 +134,28 @@ class ManagedNode(LifecycleNode):
         self.leave()
         return super().on_shutdown(state)
 
-    def give_up(self, problem: str) -> None:
-        """End this process, with an exit code that says so: only a new one can help."""
-        self.get_logger().fatal(problem)
-        self.given_up = True
-
     def leave(self) -> None:
         """Silence the flow and let go of everything, whatever the state."""
         self._silence()
         self._let_go()
+
+    def _configure(self) -> None:
+        refusals = self.settings.refusals()
+        if refusals:
+            raise NotReadyError('; '.join(refusals))
+        self.configure()
+
+    def _attempt(self, step: Callable[[], None]) -> bool:
+        """Tell whether `step` succeeds; where it does not, say why."""
+        try:
+            step()
+        except NotReadyError as problem:
+            self._report(str(problem))
+            return False
+        except Exception as error:  # which rclpy would swallow without a word
+            self._report(f'{type(error).__name__}: {error}', traceback.format_exc())
+            return False
+        return True
 
     def _silence(self) -> None:
         if self.active:
@@ -172,22 +186,26 @@ class ManagedNode(LifecycleNode):
         self._start_timer.reset()
         self._retry_pause = min(2 * self._retry_pause, LONGEST_RETRY)
 
-    def _report(self, problem: str) -> None:
+    def _report(self, problem: str, details: str = '') -> None:
         if problem != self._problem:
             self._problem = problem
-            self.get_logger().error(problem)
+            self.get_logger().error('\n'.join(filter(None, (problem, details))))
 
-    def _compare_clocks(self) -> str:
-        """Return what is wrong with other hosts' clocks, and log it when that begins."""
-        warning = self._clocks.warning(self.settings['clock_tolerance'])
-        if warning and not self._clock_warning:
-            self.get_logger().warning(warning)
-        self._clock_warning = warning
-        return warning
+    def _warnings(self) -> str:
+        """Return what is suspicious here and in other hosts' clocks; log each when it begins."""
+        warnings = [
+            self.warning() if self.active else '',
+            self._clocks.warning(self.settings['clock_tolerance']),
+        ]
+        for before, warning in zip(self._warned, warnings, strict=True):
+            if warning and not before:
+                self.get_logger().warning(warning)
+        self._warned = warnings
+        return '; '.join(filter(None, warnings))
 
     def _publish_diagnostics(self) -> None:
         problem, figures = self.health() if self.active else (self._problem, {})
-        warning = self._compare_clocks()
+        warning = self._warnings()
         if problem:
             level, message = DiagnosticStatus.ERROR, '; '.join(filter(None, (problem, warning)))
         elif warning:
@@ -219,16 +237,22 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     recover_losses_soon()
     # rclpy's own handlers would close the context before the node could send its last words.
-    rclpy.init(
-        args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO
-    )
-    node = node_class()
+    try:
+        rclpy.init(
+            args=sys.argv if args is None else args, signal_handler_options=SignalHandlerOptions.NO
+        )
+        node = node_class()
+    except (RCLError, ParameterException) as error:  # of a parameter file, mostly
+        reason = str(error).partition(', at /')[0]  # where in the source of rcl, nobody asked
+        print(f'{reason}: see the arguments and parameter files of this node', file=sys.stderr)
+        rclpy.try_shutdown()
+        return UNUSABLE
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     waker = threading.Thread(target=_keep_awake, args=(executor, stop), name='waker')
     waker.start()
     try:
-        while not stop.is_set() and not node.given_up and rclpy.ok():
+        while not stop.is_set() and rclpy.ok():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
@@ -239,7 +263,7 @@ def run(node_class: type[ManagedNode], args: list[str] | None = None) -> int:
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-    return 1 if node.given_up else 0
+    return 0
 
 
 def _keep_awake(executor: Executor, stop: threading.Event) -> None:

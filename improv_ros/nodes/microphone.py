@@ -19,18 +19,11 @@ from improv_ros.listening.sources import (
     EndOfAudio,
     FileSource,
     SourceError,
-    SourceHungError,
     list_devices,
 )
 from improv_ros.nodes.audio_topic import audio_message
 from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import (
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    ManagedNode,
-    NotReadyError,
-    run,
-)
+from improv_ros.nodes.managed_node import FIRST_RETRY, ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import CHAIN_QOS
 from improv_ros.nodes.parameters import Setting
 
@@ -44,7 +37,8 @@ SETTINGS = (
     Setting('chunk_seconds', 0.02, 'Length of a published chunk', 's', 0.005, 0.1),
 )
 READ_TIMEOUT = 0.2  # seconds: how long the capture thread may take to notice that it must stop
-STALLED = 1.0  # seconds without audio after which diagnostics say so
+STALLED = 0.8  # seconds without audio after which diagnostics say so, so that two never pass
+LONGEST_PAUSE = 1.5  # seconds between attempts to open a lost device, so that five never pass
 
 
 class Microphone(ManagedNode):
@@ -52,39 +46,39 @@ class Microphone(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('microphone', SETTINGS)
-        self._source: AudioSource | None = None
         self._publisher: Publisher | None = None
-        self._stop = threading.Event()
 
     def configure(self) -> None:
         """Find the device or the file: it is opened once, and let go until activation."""
-        self._source = self._make_source()
+        source = self._make_source()
         try:
-            self._source.open()
+            source.open()
         except SourceError as error:
             raise NotReadyError(str(error)) from error
         finally:
-            self._source.close()
+            source.close()
         self._publisher = self.create_publisher(Int16MultiArray, 'audio', CHAIN_QOS)
 
     def activate(self) -> None:
         """Begin to capture."""
-        self._stop.clear()
-        self._meter = LevelMeter()
+        self._source = self._make_source()
+        self._stop = threading.Event()
+        self._meter = LevelMeter(time.monotonic_ns())
         self._problem_now = ''
         self._published = 0
         self._last_audio = time.monotonic()
-        self._thread = threading.Thread(target=self._capture, name='capture', daemon=True)
+        self._thread = threading.Thread(
+            target=self._capture, args=(self._source, self._stop), name='capture', daemon=True
+        )
         self._thread.start()
 
     def deactivate(self) -> None:
-        """Stop capturing; a native library that hangs is left behind in its daemon thread."""
+        """Stop capturing; a device that is just being opened is closed when it is open."""
         self._stop.set()
         self._thread.join(timeout=1.0)
 
     def cleanup(self) -> None:
         """Let go of the topic."""
-        self._source = None
         if self._publisher:
             self.destroy_publisher(self._publisher)
             self._publisher = None
@@ -99,12 +93,17 @@ class Microphone(ManagedNode):
             'peak level (dBFS)': f'{self._meter.take_peak():.1f}',
             'clipped samples': self._meter.clipped,
             'seconds since last sound': silent,
-            'overflows': self._source.overflows if self._source else 0,
+            'overflows': self._source.overflows,
         }
         problem = self._problem_now
         if not problem and age > STALLED:
             problem = f'no audio has arrived for {age:.1f} s'
         return problem, figures
+
+    def warning(self) -> str:
+        """Tell whether a device is muted or overdriven; a recording may be so on purpose."""
+        is_heard = self.settings['source'] == 'device' and not self._problem_now
+        return self._meter.warning() if is_heard else ''
 
     def _make_source(self) -> AudioSource:
         seconds = self.settings['chunk_seconds']
@@ -117,48 +116,52 @@ class Microphone(ManagedNode):
             )
         return FileSource(self.settings['file'], self.settings['loop'], seconds)
 
-    def _capture(self) -> None:
+    def _capture(self, source: AudioSource, stop: threading.Event) -> None:
         """Keep the source open and publish what it gives, until told to stop."""
         self._pause = FIRST_RETRY
         if self.settings['source'] == 'file':
-            self._await_listener()
-        while not self._stop.is_set():
+            self._await_listener(stop)
+        while not stop.is_set():
             try:
-                self._listen_once()
+                self._listen_once(source, stop)
             except EndOfAudio:
                 self._problem_now = f'{self.settings["file"]} has been played to its end'
                 self.get_logger().info(self._problem_now)
                 return
-            except SourceHungError as error:
-                self.give_up(str(error))
-                return
-            except SourceError as error:
-                self._problem_now = str(error)
-                self.get_logger().error(f'{error} (next try in {self._pause:.0f} s)')
-                self._stop.wait(self._pause)
-                self._pause = min(2 * self._pause, LONGEST_RETRY)
+            except Exception as error:  # whatever is wrong with a source, the node tries again
+                if stop.is_set():
+                    return
+                problem = str(error) if isinstance(error, SourceError) else repr(error)
+                if problem != self._problem_now:
+                    self._problem_now = problem
+                    self.get_logger().error(f'{problem} (tried again by and by)')
+                stop.wait(self._pause)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    def _listen_once(self) -> None:
+    def _listen_once(self, source: AudioSource, stop: threading.Event) -> None:
         """Open the source and publish what it gives, until it is lost or the node stops."""
         try:
-            self._source.open()
+            source.open()
+            if self._problem_now and not stop.is_set():
+                self.get_logger().info('sound again')
             self._pause = FIRST_RETRY
             self._problem_now = ''
-            self._publish_until_stopped()
+            self._publish_until_stopped(source, stop)
         finally:
-            self._source.close()
+            source.close()
 
-    def _await_listener(self) -> None:
+    def _await_listener(self, stop: threading.Event) -> None:
         """Hold a recording back until somebody hears its first note."""
         needed = self.settings['await_listeners']
         self._problem_now = f'the file waits until audio has {needed} listeners'
-        while not self._stop.is_set() and self._publisher.get_subscription_count() < needed:
-            self._stop.wait(0.02)
+        while not stop.is_set() and self._publisher.get_subscription_count() < needed:
+            stop.wait(0.02)
+        self._problem_now = ''
 
-    def _publish_until_stopped(self) -> None:
+    def _publish_until_stopped(self, source: AudioSource, stop: threading.Event) -> None:
         resampler = Resampler(self.settings['sample_rate'])
-        while not self._stop.is_set():
-            chunk = self._source.read(READ_TIMEOUT)
+        while not stop.is_set():
+            chunk = source.read(READ_TIMEOUT)
             if chunk is not None:
                 self._last_audio = time.monotonic()
                 self._meter.feed(chunk.samples, chunk.time)
@@ -178,7 +181,11 @@ def main() -> int:
     parser.add_argument('--list', action='store_true', help='list the input devices and leave')
     arguments, ros_arguments = parser.parse_known_args()
     if arguments.list:
-        devices = list_devices()
+        try:
+            devices = list_devices()
+        except SourceError as error:
+            print(error, file=sys.stderr)
+            return 1
         if not devices:
             print('no input device: plug in a microphone, or start the sound server')
         for device in devices:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
-import time
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -33,17 +33,17 @@ CHAIN_QOS = QoSProfile(
 LOOK_PERIOD = 0.2  # seconds between looks at who publishes, and at the clock
 # A node that gets no processor for two seconds still hears all of the densest music.
 NOTES_QOS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-LOOK_AGAIN = 0.1  # seconds between two looks for the name of a publisher
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node that it has yet to hear of
+REMEMBERED = 64  # publishers that left, to know them when they come again
 LAST_WORDS = Duration(seconds=0.3)  # for a listener that hangs; others take a millisecond
 
 
 class NotePublisher:
     """Publishes timed events (local time, nanoseconds) on a note topic, stamped with ROS time."""
 
-    def __init__(self, node: Node, topic: str, local_time: LocalTime) -> None:
+    def __init__(self, node: Node, topic: str, time: LocalTime) -> None:
         self._node = node
-        self._time = local_time
+        self._time = time
         self._publisher = node.create_publisher(String, topic, NOTES_QOS)
         self._writer = StreamWriter()
         self.published = 0
@@ -66,7 +66,7 @@ class NoteListener:
     """Hears a note topic and hands on its events (local time, nanoseconds), notes always paired.
 
     Where rclpy tells who published a message (from Kilted on), each publisher is followed by
-    itself; a node that was started again is known by its name. Else all are followed as one.
+    itself, and a node that was started again is known by its name. Else all are followed as one.
 
     Where a publisher vanishes from the graph, dead or not, what it left without an end ends:
     `on_gone`, by default `on_events`, is called with what releases it. So it is when ROS time
@@ -78,20 +78,20 @@ class NoteListener:
         node: Node,
         topic: str,
         on_events: Callable[[list[TimedEvent]], None],
-        local_time: LocalTime,
+        time: LocalTime,
         on_gone: Callable[[list[TimedEvent]], None] | None = None,
     ) -> None:
         self._node = node
-        self._time = local_time
-        self._offset = local_time.ros_minus_local()
+        self._time = time
+        self._offset = time.ros_minus_local()
         self._topic = topic
         self._on_events = on_events
         self._on_gone = on_gone or on_events
         self._reader = TopicReader()
-        self._there: set[bytes] = set()  # the publishers which the graph had at the last look
         self._names: dict[bytes, str] = {}  # of the publishers that were heard, where known
-        self._next_look = 0.0
+        self._gone: deque[str] = deque(maxlen=REMEMBERED)  # the names of those that left
         self._subscription = node.create_subscription(String, topic, self._receive, NOTES_QOS)
+        self._there: set[bytes] = set()
         self._timer = node.create_timer(
             LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -122,14 +122,14 @@ class NoteListener:
         self._node.destroy_subscription(self._subscription)
 
     def _receive(self, message: String, info: dict[str, Any]) -> None:
-        self._watch_clock()  # the first to come after a leap may be stamped by the clock before it
         publisher = publisher_of(info)
-        if publisher:
-            self._meet(publisher)
-        offset = self._time.ros_minus_local()
-        now = self._time.now()
+        if publisher and publisher not in self._names:
+            self._names[publisher] = ''
+            self._look()
+        self._watch_clock()  # the first to come after a leap may be stamped by the clock before it
+        now, ahead = self._time.now(), self._time.ros_minus_local()
         try:
-            events = self._reader.read(message.data, publisher, now + offset, -offset)
+            events = self._reader.read(message.data, publisher, now + ahead, -ahead)
             self.received += 1
         except MisdatedError as error:
             self.misdated += 1
@@ -149,52 +149,53 @@ class NoteListener:
             throttle_duration_sec=1.0,
         )
 
-    def _meet(self, publisher: bytes) -> None:
-        """Learn the name of a new publisher: a namesake from before was started again.
-
-        One may be heard before its name is known; until then it is looked for again.
-        """
-        if self._names.get(publisher) or (
-            publisher in self._names and time.monotonic() < self._next_look
-        ):
-            return
-        self._next_look = time.monotonic() + LOOK_AGAIN
-        name = self._names[publisher] = self._present().get(publisher, '')
-        for other in self._names.keys() - {publisher}:
-            if name and self._names[other] == name:
-                del self._names[other]
-                self._end(
-                    self._reader.restart(other, self._time.now()), f'{name} was started again'
-                )
-
     def _look(self) -> None:
-        """Notice who is no longer there, and what became of the clock."""
-        self._watch_clock()
-        present = self._present()
-        gone = self._there - present.keys()
-        self._there = set(present)
-        for publisher in self._reader.publishers:
-            if publisher in gone:
-                self._names.pop(publisher, None)
-                self._end(self._reader.leave(publisher, self._time.now()), 'its publisher is gone')
-            elif publisher is None and gone:
-                self._end(self._reader.release(None, self._time.now()), 'a publisher is gone')
+        """Notice who is no longer there, who is there under another id, and a clock that was set.
 
-    def _present(self) -> dict[bytes, str]:
-        """Return the publishers that the graph knows, with the names of their nodes."""
-        return {
+        A publisher may be heard before the graph knows its name.
+        """
+        found = {
             bytes(endpoint.endpoint_gid): name_of(endpoint)
             for endpoint in self._node.get_publishers_info_by_topic(self._subscription.topic_name)
         }
+        gone = self._there - found.keys()
+        self._there = set(found)
+        now = self._time.now()
+        released = []
+        for publisher in gone:
+            name = self._names.pop(publisher, None)
+            if name is not None:
+                released += self._reader.leave(publisher, now)
+                self._gone.append(name)
+            elif None in self._reader.publishers:  # nobody knows whose notes they are
+                released += self._reader.release(None, now)
+        for publisher in [p for p, name in self._names.items() if not name]:
+            released += self._name(publisher, found.get(publisher, ''), now)
+        self._release(released, 'its publisher is gone')
+        self._watch_clock()
+
+    def _name(self, publisher: bytes, name: str, now: int) -> list[TimedEvent]:
+        """Learn the name of a publisher; return what releases the notes of its former self."""
+        former = [other for other, its_name in self._names.items() if name and its_name == name]
+        released = []
+        for other in former:
+            del self._names[other]
+            released += self._reader.leave(other, now)
+        if former or (name and name in self._gone):
+            self._reader.note_restart()
+        while name and name in self._gone:
+            self._gone.remove(name)
+        self._names[publisher] = name
+        return released
 
     def _watch_clock(self) -> None:
         offset, before = self._time.ros_minus_local(), self._offset
         self._offset = offset
         if abs(offset - before) >= LEAP:
             reason = f'the clock was set by {(offset - before) / 1e9:+.0f} s'
-            self._end(self._reader.close(self._time.now()), reason)
+            self._release(self._reader.close(self._time.now()), reason)
 
-    def _end(self, releases: list[TimedEvent], reason: str) -> None:
+    def _release(self, releases: list[TimedEvent], reason: str) -> None:
         if releases:
             self._node.get_logger().warning(f'{self._topic}: {reason}; what sounds is released')
             self._on_gone(releases)

@@ -12,7 +12,10 @@ def find_soundfont(path: str = '') -> Path:
     if path:
         soundfont = Path(path).expanduser()
         if not soundfont.is_file():
-            raise PlayingError(f'there is no soundfont {soundfont}')
+            raise PlayingError(
+                f'there is no soundfont {soundfont}: name another, or none to take one of those '
+                'installed'
+            )
         return soundfont
     for name in PREFERRED:
         for folder in FOLDERS:

@@ -1,6 +1,10 @@
 """A real capture through PyAudio from a virtual microphone."""
 
-import threading
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -9,7 +13,7 @@ import soundfile
 
 from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
 from improv_ros.listening.sources import Device, DeviceSource, SourceError, list_devices
-from improv_ros.listening.sources.portaudio import find_device
+from improv_ros.listening.sources.device import find_device
 
 RATE = 44100
 DEVICES = [
@@ -88,6 +92,7 @@ def test_what_is_played_is_what_is_captured(virtual_microphone, source, tmp_path
     assert source.overflows == 0
     assert [c.sequence for c in chunks] == list(range(1, len(chunks) + 1))
     steps = np.diff([chunk.time for chunk in chunks]) / chunks[0].duration
+    steps = steps[25:]  # until then an earlier arrival may still correct a first one that was late
     assert 0.9 < steps.min() <= steps.max() < 1.1
     # paplay needs a moment to begin, and what it begins with must not seem older than itself.
     assert -0.1e9 < chunks[0].time + lag / RATE * 1e9 - launched < 1.5e9
@@ -111,16 +116,22 @@ def test_portaudio_starts_without_noise(virtual_microphone, source, capfd):  # n
     assert capfd.readouterr() == ('', '')
 
 
+def lost(source: DeviceSource) -> str:
+    """How the source says that it is lost."""
+    until = time.monotonic() + 10
+    with pytest.raises(SourceError, match='pulse is lost') as caught:
+        while time.monotonic() < until:
+            source.read(0.2)
+    return str(caught.value)
+
+
 def test_the_microphone_is_lost_and_found(virtual_microphone: VirtualMicrophone, source):  # noqa: F811
     source.open()
     assert source.read(5.0) is not None
     virtual_microphone.kill()
     died = time.monotonic()
-    with pytest.raises(SourceError, match='pulse is lost'):
-        while time.monotonic() < died + 10:
-            source.read(0.2)
+    lost(source)
     assert time.monotonic() - died < 5
-    source.close()
     with pytest.raises(SourceError, match='no audio input'):
         source.open()
     virtual_microphone.start()
@@ -128,10 +139,64 @@ def test_the_microphone_is_lost_and_found(virtual_microphone: VirtualMicrophone,
     assert source.read(5.0) is not None
 
 
+def test_a_sound_server_that_hangs_holds_nobody_up(virtual_microphone, source):  # noqa: F811
+    source.open()
+    assert source.read(5.0) is not None
+    virtual_microphone.pause()
+    lost(source)
+    began = time.monotonic()
+    source.close()
+    assert time.monotonic() - began < 2
+    with pytest.raises(SourceError, match='does not answer'):
+        source.open()
+    virtual_microphone.resume()
+    source.open()
+    assert source.read(5.0) is not None
+
+
+def capture_processes(parent: int) -> list[int]:
+    found = subprocess.run(
+        ['pgrep', '-P', str(parent), '-f', 'capture_process'], capture_output=True, text=True
+    )
+    return [int(line) for line in found.stdout.split()]
+
+
+def test_a_crash_of_the_library_is_told_and_survived(virtual_microphone, source):  # noqa: F811
+    source.open()
+    assert source.read(5.0) is not None
+    (process,) = capture_processes(os.getpid())
+    os.kill(process, signal.SIGSEGV)
+    assert 'crashed: SIGSEGV' in lost(source)
+    source.open()
+    assert source.read(5.0) is not None
+
+
+def test_who_is_killed_leaves_no_capture_behind(virtual_microphone):  # noqa: F811
+    script = (
+        'from improv_ros.listening.sources import DeviceSource\n'
+        'source = DeviceSource("pulse")\n'
+        'source.open()\n'
+        'print("open", flush=True)\n'
+        'while True: source.read(1)\n'
+    )
+    listener = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE)
+    assert listener.stdout.readline() == b'open\n'
+    (process,) = capture_processes(listener.pid)
+    virtual_microphone.pause()  # so that no sound comes which nobody wants
+    listener.kill()
+    listener.wait()
+    listener.stdout.close()
+    until = time.monotonic() + 10
+    while Path(f'/proc/{process}').exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    virtual_microphone.resume()
+
+
 def test_a_slow_reader_loses_sound_but_is_told(virtual_microphone, source):  # noqa: F811
     source.open()
     assert source.read(5.0) is not None
-    time.sleep(3.0)
+    time.sleep(4.0)
     chunks = capture(source, 0.5)
     assert source.overflows > 0
     jumps = np.diff([chunk.sequence for chunk in chunks])
@@ -141,13 +206,14 @@ def test_a_slow_reader_loses_sound_but_is_told(virtual_microphone, source):  # n
     assert after.time - before.time > 0.3e9
 
 
-def test_closing_leaves_no_thread_behind(virtual_microphone, source):  # noqa: F811
-    before = threading.active_count()
+def test_closing_leaves_nothing_behind(virtual_microphone, source):  # noqa: F811
+    files = len(os.listdir('/proc/self/fd'))
     for _ in range(3):
         source.open()
         assert source.read(5.0) is not None
         source.close()
         source.close()
-    assert threading.active_count() <= before
+    assert capture_processes(os.getpid()) == []
+    assert len(os.listdir('/proc/self/fd')) <= files
     with pytest.raises(SourceError, match='not open'):
         source.read(0.1)

@@ -103,6 +103,18 @@ def test_a_file_that_is_no_sound_is_named(tmp_path, content, complaint):
     assert 'silly.wav' in str(caught.value)
 
 
+def test_damage_in_the_midst_of_a_recording_is_named(tmp_path):
+    path = tmp_path / 'damaged.flac'
+    soundfile.write(path, np.random.default_rng(3).normal(0, 0.1, 44100), 44100)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 4] + bytes(len(data) * 3 // 4))
+    source = FileSource(path)
+    source.open()
+    with pytest.raises(SourceError, match=r'damaged\.flac is damaged'):
+        while True:
+            source.read(1.0)
+
+
 def test_an_empty_recording_is_refused(tmp_path):
     soundfile.write(tmp_path / 'empty.wav', np.zeros((0, 1)), 8000)
     with pytest.raises(SourceError, match='no frames'):

@@ -1,5 +1,6 @@
 """A muted, a working and an overdriven microphone must look different."""
 
+from collections.abc import Callable
 import math
 
 import numpy as np
@@ -34,3 +35,60 @@ def test_no_samples_are_no_sound() -> None:
     meter = LevelMeter()
     meter.feed(np.zeros((0, 1), np.int16), time=1)
     assert meter.last_sound is None
+
+
+SECOND = 1_000_000_000
+
+
+def meter_after(seconds: int, sound: Callable[[int], np.ndarray], start: int = 0) -> LevelMeter:
+    """A meter that was fed tenths of a second; `sound` makes each from its number."""
+    meter = LevelMeter(start)
+    for tenth in range(10 * seconds):
+        meter.feed(sound(tenth), start + tenth * SECOND // 10)
+    return meter
+
+
+def silence(_: int) -> np.ndarray:
+    return np.zeros((1600, 1), np.int16)
+
+
+def tone(amplitude: float) -> Callable[[int], np.ndarray]:
+    wave = amplitude * np.sin(2 * np.pi * 440 * np.arange(1600) / 16000)
+    block = np.clip(wave, -32768, 32767).astype(np.int16)[:, None]
+    return lambda _: block
+
+
+def test_zeros_alone_are_suspicious_within_seconds() -> None:
+    assert meter_after(2, silence).warning() == ''
+    assert 'nothing but zeros for 5 s' in meter_after(5, silence, start=7 * SECOND).warning()
+
+
+def test_a_quiet_room_is_not_suspicious_for_a_minute() -> None:
+    assert meter_after(55, tone(10)).warning() == ''
+    assert 'nothing above -60 dBFS for 70 s' in meter_after(70, tone(10)).warning()
+
+
+def test_one_sound_is_enough_to_be_above_suspicion() -> None:
+    meter = meter_after(70, silence)
+    meter.feed(tone(1000)(0), 70 * SECOND)
+    assert meter.warning() == ''
+
+
+def test_clipping_is_told_by_its_share_and_forgotten_in_time() -> None:
+    assert meter_after(15, tone(32000)).warning() == ''
+    overdriven = meter_after(15, tone(60000))
+    assert 'overdriven' in overdriven.warning()
+    for tenth in range(150, 260):
+        overdriven.feed(tone(1000)(tenth), tenth * SECOND // 10)
+    assert overdriven.warning() == ''
+
+
+def test_a_single_click_is_not_overdriving() -> None:
+    def click(tenth: int) -> np.ndarray:
+        block = tone(1000)(tenth).copy()
+        block[0] = 32767 if tenth == 140 else 0
+        return block
+
+    meter = meter_after(15, click)
+    assert meter.clipped == 1
+    assert meter.warning() == ''

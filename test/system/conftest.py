@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import contextlib
 import itertools
-import os
 from pathlib import Path
+import socket
 
 import pytest
 
 from graph import Graph, graph_in
 
-# Domains 1 to 101 keep clear of the ephemeral ports of Linux.
-_domains = itertools.cycle(range(1 + os.getpid() % 50, 102))
+DOMAINS = range(1, 102)  # they keep clear of the ephemeral ports of Linux
+_turns = itertools.cycle(DOMAINS)
+
+
+@contextlib.contextmanager
+def domain_of_its_own() -> Iterator[int]:
+    """Provide a ROS domain that no other test of this machine is in, whoever runs it."""
+    for domain in itertools.islice(_turns, len(DOMAINS)):
+        if lock := _lock(domain):
+            with lock:
+                yield domain
+            return
+    pytest.fail('every ROS domain is taken by other tests')
+
+
+def _lock(domain: int) -> socket.socket | None:
+    """Return what holds a domain until it is closed, or None where another test has it."""
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(f'\0improv_ros test in domain {domain}')  # a name without a file
+    except OSError:
+        lock.close()
+        return None
+    return lock
 
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Iterator[Graph]:
     """Provide a ROS graph in a domain of its own."""
-    with graph_in(tmp_path, next(_domains)) as graph:
+    with domain_of_its_own() as domain, graph_in(tmp_path, domain) as graph:
+        yield graph
+
+
+@pytest.fixture(scope='module')
+def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    """Provide a ROS graph that the tests of a module share."""
+    folder = tmp_path_factory.mktemp('graph')
+    with domain_of_its_own() as domain, graph_in(folder, domain) as graph:
         yield graph

@@ -36,9 +36,11 @@ RESTARTED = 45  # from here on the publisher counts from 0 again
 GENERATOR = """
 import sys, time, rclpy
 from improv_ros.event_text import StreamWriter, note_on
+from improv_ros.nodes.network import recover_losses_soon
 from improv_ros.nodes.note_topics import CHAIN_QOS
 from rclpy.node import Node
 from std_msgs.msg import String
+recover_losses_soon()
 rclpy.init(args=[])
 node = Node('generator', namespace='/improv')
 publisher = node.create_publisher(String, 'generated_notes', CHAIN_QOS)
@@ -89,7 +91,8 @@ def instrument() -> Iterator[Instrument]:
 
 
 def start_player(graph: Graph, instrument: Instrument) -> None:
-    graph.start('midi_player', outputs='port', port=instrument.address)
+    # What a busy machine keeps waiting is not to be dropped as too late besides.
+    graph.start('midi_player', outputs='port', port=instrument.address, late_tolerance=10.0)
     wait_until(lambda: graph.healthy('midi_player'), 'the player')
 
 
@@ -152,8 +155,8 @@ def test_a_generator_that_is_killed_and_started_again_is_known_by_its_name(
         first.send_signal(signal.SIGKILL)
         first.wait()
         second = subprocess.Popen([*command, '67', '71', '72'], env={**os.environ, **graph.env})
-        wait_until(lambda: {67, 71, 72} <= instrument.sounding, 'the notes after it')
-        assert instrument.sounding == {67, 71, 72}
+        # Where word of the new one's name is lost, it is sent again within seconds.
+        wait_until(lambda: instrument.sounding == {67, 71, 72}, 'none but the notes after it')
     finally:
         first.kill()
         if second:
@@ -181,7 +184,7 @@ def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: In
                 publishers[which].publish(String(data=writers[which].write([event])[0]))
             time.sleep(0.05)
         wait_until(
-            lambda: sum(event.kind == 'no' for _, event in instrument.heard) >= 2 * 20,
+            lambda: sum(event.kind == 'no' for _, event in list(instrument.heard)) >= 2 * 20,
             'twenty notes and their ends',
         )
         wait_until(

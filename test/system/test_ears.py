@@ -58,7 +58,13 @@ def test_the_phrase_of_the_demonstration_is_heard(graph: Graph) -> None:
     samples = render_to(graph.folder / 'phrase.wav', phrase)
     assert 0.1 < np.abs(samples).max() / 32768 < 1
     graph.start('transcriber')
-    graph.start('microphone', source='file', file=str(graph.folder / 'phrase.wav'))
+    wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber')
+    graph.start(
+        'microphone',
+        source='file',
+        file=str(graph.folder / 'phrase.wav'),
+        await_listeners=2,  # the transcriber and the probe
+    )
     wait_until(lambda: graph.chunks, 'sound')
     truth = paired(phrase)
     wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the file')

@@ -1,14 +1,9 @@
 """Where sound comes from: a microphone, or a recording played as if it were one."""
 
-from improv_ros.listening.sources.device_source import DeviceSource
+from improv_ros.listening.sources.device import Device
+from improv_ros.listening.sources.device_source import DeviceSource, list_devices
 from improv_ros.listening.sources.file_source import FileSource
-from improv_ros.listening.sources.portaudio import Device, list_devices
-from improv_ros.listening.sources.source import (
-    AudioSource,
-    EndOfAudio,
-    SourceError,
-    SourceHungError,
-)
+from improv_ros.listening.sources.source import AudioSource, EndOfAudio, SourceError
 
 __all__ = [
     'AudioSource',
@@ -17,6 +12,5 @@ __all__ = [
     'EndOfAudio',
     'FileSource',
     'SourceError',
-    'SourceHungError',
     'list_devices',
 ]

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import contextlib
-import queue
+import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.listening.sources import portaudio
-from improv_ros.listening.sources.portaudio import Device
-from improv_ros.listening.sources.source import SourceError, SourceHungError
+from improv_ros.listening.sources.device import Device
+from improv_ros.listening.sources.source import SourceError
 from improv_ros.listening.sources.stream_clock import StreamClock
 
-if TYPE_CHECKING:
-    import pyaudio
-
-_QUEUE_SECONDS = 2.0
-_CONTINUE = 0  # paContinue
-_INPUT_OVERFLOW = 2  # paInputOverflow
-
-
-class _Block(NamedTuple):
-    arrival: int
-    data: bytes
-    frames: int
-    lost: bool
+# What a block of sound begins with: when it came, in ns of the monotonic clock which all processes
+# share, and whether sound was lost before it.
+BLOCK = struct.Struct('<q?x')
+_PROCESS = 'improv_ros.listening.sources.capture_process'
+_OPENING = 5.0  # seconds; a sound server that hangs never lets its caller go
+_LEAVING = 1.0  # seconds that the process may take to leave
+_LONGEST = 1 << 20  # bytes; no block, and no list of devices, is that long
 
 
 class DeviceSource:
     """An audio input at its own rate, with its own channels up to two.
 
-    The callback, which runs in PortAudio's thread, only copies its block into a bounded queue.
-    The stream is believed lost when no callback came for `lost_after` seconds: a sound server
-    that dies raises nothing, it just falls silent. To recover, close and open again, with
-    growing pauses; a SourceHungError means that only leaving the process helps.
+    PortAudio runs in a process of its own: where it crashes, or hangs with the sound server, that
+    process ends, and this one does not. The stream is believed lost when no sound came for
+    `lost_after` seconds. To recover, open again, with growing pauses.
     """
 
     def __init__(
@@ -51,111 +47,124 @@ class DeviceSource:
         self.sample_rate = 0
         self.channels = 0
         self.overflows = 0
-        self._system: pyaudio.PyAudio | None = None
-        self._stream: pyaudio.PyAudio.Stream | None = None
-        self._blocks: queue.Queue[_Block] = queue.Queue()
-        self._last_callback = 0
-        self._dropped = False
+        self._process: _CaptureProcess | None = None
 
     def open(self) -> None:
         """Find the device and start it. Raises SourceError with the devices there are."""
         self.close()
+        self._process = _CaptureProcess(str(self.wanted), str(self.chunk_seconds))
         try:
-            portaudio.within_deadline(self._open, 'open the microphone')
-        except SourceHungError:
-            raise  # the library is still at it and must not be touched
-        except BaseException:
+            about = self._process.answer()
+        except SourceError:
             self.close()
             raise
+        self.device = Device(*about['device'])
+        self.sample_rate = self.device.sample_rate
+        self.channels = about['channels']
+        self._clock = StreamClock(self.sample_rate, about['latency'])
+        self._sequence = 0
+        self._last_block = time.monotonic()
 
     def read(self, timeout: float) -> AudioChunk | None:
         """The next block of the microphone. See AudioSource."""
-        if self._stream is None:
+        if self._process is None:
             raise SourceError(f'The microphone {self._name} is not open.')
-        try:
-            block = self._blocks.get(timeout=timeout)
-        except queue.Empty:
-            self._check_alive()
+        block = self._process.receive(timeout)
+        silent = time.monotonic() - self._last_block
+        ended = block == b''
+        if ended or (block is None and silent > self.lost_after):
+            crash = self._process.crash if ended else ''
+            raise SourceError(
+                f'The microphone {self._name} is lost: no sound came for {silent:.1f} s{crash}. '
+                'See whether it is plugged in and the sound server runs.'
+            )
+        if block is None:
             return None
-        samples = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
-        first = self._clock.time_of(block.arrival, block.frames, block.lost)
-        if block.lost:
+        self._last_block = time.monotonic()
+        arrival, lost = BLOCK.unpack_from(block)
+        samples = np.frombuffer(block, np.int16, offset=BLOCK.size).reshape(-1, self.channels)
+        first = self._clock.time_of(arrival, len(samples), lost)
+        if lost:
+            self.overflows += 1
             self._sequence += 1  # so that whoever listens knows of the gap
         chunk = AudioChunk(samples, self.sample_rate, first, self._sequence)
         self._sequence += 1
         return chunk
 
     def close(self) -> None:
-        """Let go of the device. Raises SourceHungError if the sound server does not answer."""
-        stream, self._stream = self._stream, None
-        system, self._system = self._system, None
-        if system is None:
-            return
-
-        def close() -> None:
-            # A stream whose server is gone complains when it is closed, yet it is closed.
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
-            system.terminate()
-
-        portaudio.within_deadline(close, 'close the microphone')
+        """Let go of the device."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
 
     @property
     def _name(self) -> str:
         return self.device.name if self.device else repr(self.wanted or 'default')
 
-    def _open(self) -> None:
-        self._system = portaudio.start()
-        default = None
-        with contextlib.suppress(OSError):
-            default = int(self._system.get_default_input_device_info()['index'])
-        devices = portaudio.inputs(self._system)
-        self.device = portaudio.find_device(devices, self.wanted, default)
-        self.sample_rate = self.device.sample_rate
-        self.channels = min(2, self.device.channels)
-        self._blocks = queue.Queue(max(4, round(_QUEUE_SECONDS / self.chunk_seconds)))
-        self._sequence = 0
-        self._dropped = False
-        self._last_callback = time.monotonic_ns()
-        import pyaudio
 
-        try:
-            self._stream = self._system.open(
-                self.sample_rate,
-                self.channels,
-                pyaudio.paInt16,
-                input=True,
-                input_device_index=self.device.index,
-                frames_per_buffer=round(self.chunk_seconds * self.sample_rate),
-                stream_callback=self._on_block,
+def list_devices() -> list[Device]:
+    """The audio inputs of this machine. Raises SourceError if there is no audio system."""
+    process = _CaptureProcess()
+    try:
+        return [Device(*device) for device in process.answer()['devices']]
+    finally:
+        process.close()
+
+
+class _CaptureProcess:
+    """`capture_process` and what it says. It ends when this process does, however it ends."""
+
+    def __init__(self, *arguments: str) -> None:
+        # Packets arrive whole or not at all, so a process that is stopped half-way leaves no half.
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, '-m', _PROCESS, *arguments],
+                stdin=theirs.fileno(),
+                start_new_session=True,  # Ctrl-C is for this process to act upon
             )
-        except (OSError, ValueError) as error:
-            raise SourceError(
-                f'The microphone {self.device} does not open ({error}): '
-                'see whether another program holds it.'
-            ) from error
-        self._clock = StreamClock(self.sample_rate, self._stream.get_input_latency())
 
-    def _on_block(
-        self, data: bytes | None, frames: int, _time: Mapping[str, float], status: int
-    ) -> tuple[None, int]:
-        now = time.monotonic_ns()
-        self._last_callback = now
-        overflow = bool(status & _INPUT_OVERFLOW)
-        try:
-            self._blocks.put_nowait(_Block(now, data or b'', frames, overflow or self._dropped))
-            self._dropped = False
-        except queue.Full:
-            self._dropped = True
-        self.overflows += overflow or self._dropped
-        return None, _CONTINUE
+    @property
+    def crash(self) -> str:
+        """What ended the process, which is ending, if it was a signal: words for a sentence."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.wait(_LEAVING) < 0:
+                name = signal.Signals(-self._process.returncode).name
+                return f' (the audio library crashed: {name})'
+        return ''
 
-    def _check_alive(self) -> None:
-        assert self._stream is not None
-        silent = (time.monotonic_ns() - self._last_callback) / 1e9
-        if silent > self.lost_after or not self._stream.is_active():
+    def answer(self) -> dict[str, Any]:
+        """Return the first thing it says; SourceError if that is a problem, or never comes."""
+        said = self.receive(_OPENING)
+        if said is None:
             raise SourceError(
-                f'The microphone {self._name} is lost: no sound came for {silent:.1f} s. '
-                'See whether it is plugged in and the sound server runs.'
+                f'The sound server does not answer within {_OPENING:g} s: restart it.'
             )
+        if not said:
+            raise SourceError(
+                f'The audio system ended without a word{self.crash}: '
+                'see whether the sound server runs.'
+            )
+        about: dict[str, Any] = json.loads(said)
+        if 'problem' in about:
+            raise SourceError(about['problem'])
+        return about
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return the next packet: None if there is none in `timeout` seconds, b'' at the end."""
+        self._socket.settimeout(timeout)
+        try:
+            return self._socket.recv(_LONGEST)
+        except (TimeoutError, BlockingIOError):
+            return None
+        except OSError:
+            return b''
+
+    def close(self) -> None:
+        """Let it leave, or end it."""
+        self._socket.close()
+        try:
+            self._process.wait(_LEAVING)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

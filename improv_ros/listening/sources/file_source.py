@@ -53,7 +53,7 @@ class FileSource:
                 f'(pip install "improv_ros[audio]"): {error}'
             ) from error
         if not self.path.is_file():
-            raise SourceError(f'There is no audio file {self.path}.')
+            raise SourceError(f'There is no audio file {self.path}: name another.')
         try:
             file = soundfile.SoundFile(self.path)
         except (soundfile.SoundFileError, TypeError) as error:
@@ -103,12 +103,22 @@ class FileSource:
     def _time_of(self, frame: int) -> int:
         return self._start + frame * _NANOSECONDS // self.sample_rate
 
+    def _read(self, count: int) -> np.ndarray:
+        """The next frames of the file, fewer at its end, float32 of shape (frames, channels)."""
+        import soundfile
+
+        assert self._file is not None
+        try:
+            # As floats, because libsndfile does not scale a file of floats to integers.
+            return self._file.read(count, dtype='float32', always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise SourceError(f'{self.path} is damaged ({error}): replace it.') from error
+
     def _next_frames(self, count: int) -> np.ndarray:
         assert self._file is not None
         pieces = []
         while count > 0:
-            # As floats, because libsndfile does not scale a file of floats to integers.
-            piece = self._file.read(count, dtype='float32', always_2d=True)
+            piece = self._read(count)
             if len(piece) == 0:
                 if self._file.tell() == 0:
                     raise SourceError(f'{self.path} cannot be read any more.')

@@ -9,10 +9,6 @@ class SourceError(RuntimeError):
     """The source is missing, unreadable or lost; the message names it and the remedy."""
 
 
-class SourceHungError(SourceError):
-    """The audio system did not return in time. Only leaving the process frees the device."""
-
-
 class EndOfAudio(Exception):  # noqa: N818 - like StopIteration it is news, not a failure
     """A recording that does not loop is over."""
 
