@@ -161,15 +161,24 @@ class Graph:
         status = self.diagnostics.get(name)
         return {value.key: value.value for value in status.values} if status else {}
 
+    def kill_nodes(self) -> None:
+        """End every node, and wait until the graph has forgotten them and what they said."""
+        self._kill()
+        wait_until(lambda: len(self.probe.get_node_names()) == 1, 'that they are gone')
+        self.diagnostics.clear()
+
     def close(self) -> None:
         """End every node and leave the domain."""
-        for node in self.nodes:
-            if node.process.poll() is None:
-                node.kill()
+        self._kill()
         self._executor.shutdown()
         self._thread.join()
         self.probe.destroy_node()
         rclpy.shutdown(context=self._context)
+
+    def _kill(self) -> None:
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.kill()
 
     def _listen(self, topic: str) -> None:
         texts = self.texts[topic] = []

@@ -48,12 +48,14 @@ def wait_for_problem(graph: Graph, words: str, patience: float) -> None:
 
 
 def vanish_and_return(graph: Graph, port: str) -> None:
+    graph.kill_nodes()  # of an attempt before
     with instrument_at(port) as instrument:
         graph.start('midi_player', outputs='port', port=port)
+        wait_until(lambda: graph.healthy('midi_player'), 'a player')
         held = Music(graph)
         now = time.monotonic_ns() + SECOND // 2
         held.say([note_on(now, 24, 80), note_off(now + 60 * SECOND, 24)])
-        wait_until(lambda: (0, 24) in instrument.down(), 'a note that is held')
+        wait_until(lambda: (0, 24) in instrument.down(), 'a note that is held', 10.0)
         held.start()
         wait_until(lambda: len(instrument.notes()) > 5, 'music')
         instrument.kill()
