@@ -154,8 +154,8 @@ def test_soft_notes_are_sent_ahead_and_told_when_they_sound(graph: Graph) -> Non
 def test_panic_silences_every_channel(graph: Graph) -> None:
     graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
     publisher = graph.publisher('generated_notes')
-    now = graph.now()
-    held = [note_on(now, 60, 80), note_off(now + 60 * SECOND, 60)]
+    soon = graph.now() + SECOND // 2
+    held = [note_on(soon, 60, 80), note_off(soon + 60 * SECOND, 60)]
     publisher.publish(String(data=StreamWriter().write(held)[0]))
     played = graph.events['played_notes']
     wait_until(lambda: played, 'the held note')
