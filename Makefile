@@ -6,6 +6,8 @@ VENV ?= .venv
 OUT ?= out
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements
+# Most tests wait most of the time, so two files of them are run side by side.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .PHONY: demo test unit lint audit requirements clean
 
@@ -13,14 +15,14 @@ demo: $(VENV)/demo-ready
 	$(BIN)/improv demo --out $(OUT) $(if $(INPUT),--input $(INPUT)) $(if $(OUTPUT),--output $(OUTPUT))
 
 test: $(VENV)/test-ready lint
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 # The tests without nodes, devices and the data sets beside the repository: a minute at most.
 REAL := test/system test/event_text/test_round_trip_of_data.py test/bags \
 	test/listening/test_device_source.py test/playing/test_ports.py \
 	test/playing/test_synth_output.py test/playing/test_keyboards.py test/examples
 unit: $(VENV)/test-ready
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(REAL)) $(TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore=,$(REAL)) $(TESTS)
 
 lint: $(VENV)/test-ready
 	$(BIN)/ruff check .
