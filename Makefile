@@ -6,8 +6,8 @@ VENV ?= .venv
 OUT ?= out
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements
-# Most tests wait most of the time, so two files of them are run side by side.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Most tests wait most of the time, so two are run side by side.
+SIDE_BY_SIDE := -n 2 --dist worksteal
 
 .PHONY: demo test unit lint audit requirements clean
 
