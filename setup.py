@@ -30,7 +30,13 @@ EXTRAS = {
     'network': ['ai-edge-litert>=2.1'],
     'train': ['tensorflow>=2.16', 'keras>=3.4', 'matplotlib>=3.5', 'tqdm>=4.60'],
     'plot': ['matplotlib>=3.5'],
-    'test': ['pytest>=7', 'hypothesis>=6.60', 'mir_eval>=0.7'],
+    'test': [
+        'pytest>=7',
+        'pytest-rerunfailures>=12',
+        'pytest-xdist>=3.2',
+        'hypothesis>=6.60',
+        'mir_eval>=0.7',
+    ],
 }
 
 setup(
