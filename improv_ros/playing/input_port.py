@@ -9,9 +9,8 @@ import mido
 
 from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.child import Child
-from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.local_port import LocalPort
-from improv_ros.playing.ports import ALSA_SEQUENCER, is_alsa
+from improv_ros.playing.ports import open_in
 
 STARTING = 5.0  # seconds
 
@@ -74,12 +73,8 @@ def open_input_port(
 
     `on_message` is called in another thread. PlayingError says what is missing.
     """
-    if is_alsa(api):
-        return AlsaInput(port, virtual, on_message)
-    try:
-        return JackInput(port, virtual, on_message)
-    except PlayingError as error:
-        if api:
-            raise
-        missing = f'there is no ALSA sequencer ({ALSA_SEQUENCER}), and with JACK: '
-        raise PlayingError(f'{missing}{error}') from error
+    return open_in(
+        api,
+        lambda: AlsaInput(port, virtual, on_message),
+        lambda: JackInput(port, virtual, on_message),
+    )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from improv_ros.playing.alsa_connections import connection_problem
 from improv_ros.playing.child import Child
-from improv_ros.playing.errors import PlayingError
 from improv_ros.playing.local_port import LocalPort
-from improv_ros.playing.ports import ALSA_SEQUENCER, is_alsa
+from improv_ros.playing.ports import open_in
 
 SETTLING = 0.15  # seconds; JACK loses what is sent just after a port is opened or before it closes
 STARTING = 5.0  # seconds
@@ -63,12 +62,4 @@ def open_output_port(port: str, virtual: bool, api: str, priority: int) -> AlsaP
     `priority` is the real-time priority with which a process besides this one reads what it is to
     send. PlayingError says what is missing.
     """
-    if is_alsa(api):
-        return AlsaPort(port, virtual)
-    try:
-        return JackPort(port, virtual, priority)
-    except PlayingError as error:
-        if api:
-            raise
-        missing = f'there is no ALSA sequencer ({ALSA_SEQUENCER}), and with JACK: '
-        raise PlayingError(f'{missing}{error}') from error
+    return open_in(api, lambda: AlsaPort(port, virtual), lambda: JackPort(port, virtual, priority))

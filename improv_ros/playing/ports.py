@@ -4,8 +4,10 @@ MIDI ports of this computer: which there are, and finding one by a part of its n
 Ports live in one of two places ("api"): the ALSA sequencer ('alsa') or a JACK server ('jack').
 """
 
+from collections.abc import Callable
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import mido
 
@@ -14,6 +16,9 @@ from improv_ros.playing.errors import PlayingError
 BACKENDS = {'alsa': 'LINUX_ALSA', 'jack': 'UNIX_JACK'}
 ALSA_SEQUENCER = Path('/dev/snd/seq')
 CLIENT_NAME = 'improv_ros'
+
+_Alsa = TypeVar('_Alsa')
+_Jack = TypeVar('_Jack')
 
 # Looking for a JACK server must not start one.
 os.environ.setdefault('JACK_NO_START_SERVER', '1')
@@ -39,6 +44,19 @@ def is_alsa(api: str) -> bool:
             'or use a JACK server (api jack)'
         )
     return api != 'jack' and ALSA_SEQUENCER.exists()
+
+
+def open_in(api: str, alsa: Callable[[], _Alsa], jack: Callable[[], _Jack]) -> _Alsa | _Jack:
+    """Return what is opened in an api ('' is the first that works); PlayingError if none works."""
+    if is_alsa(api):
+        return alsa()
+    try:
+        return jack()
+    except PlayingError as error:
+        if api:
+            raise
+        missing = f'there is no ALSA sequencer ({ALSA_SEQUENCER}), and with JACK: '
+        raise PlayingError(f'{missing}{error}') from error
 
 
 def choose_api(api: str) -> str:
