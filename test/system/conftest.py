@@ -11,6 +11,7 @@ import socket
 import pytest
 
 from graph import Graph, graph_in
+from piano import Piano, a_piano
 
 # These tests keep real time, on machines that may have something else to do: one that fails is
 # tried once more, and the report says so.
@@ -62,3 +63,10 @@ def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     folder = tmp_path_factory.mktemp('graph')
     with domain_of_its_own() as domain, graph_in(folder, domain) as graph:
         yield graph
+
+
+@pytest.fixture
+def piano() -> Iterator[Piano]:
+    """Provide a piano at a port."""
+    with a_piano() as piano:
+        yield piano

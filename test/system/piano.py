@@ -25,6 +25,7 @@ class Piano:
         down: set[int] = set()
         for event in list(self.events):
             if is_note_on(event):
+                assert event.values[0] not in down, f'struck while it is down: {event}'
                 down.add(event.values[0])
             elif is_note_off(event):
                 down.discard(event.values[0])
@@ -45,16 +46,20 @@ class Piano:
         onsets = self.onsets(since)
         return max(sum(0 <= other - onset < seconds for other in onsets) for onset in onsets)
 
-    def longest(self) -> float:
-        """Return for how long the longest note of those that ended was down."""
+    def lengths(self) -> list[float]:
+        """Return for how many seconds each note that ended was down."""
         pressed: dict[int, int] = {}
-        longest = 0
+        lengths = []
         for event in list(self.events):
             if is_note_on(event):
                 pressed[event.values[0]] = event.time
             elif is_note_off(event) and event.values[0] in pressed:
-                longest = max(longest, event.time - pressed.pop(event.values[0]))
-        return longest / 1e9
+                lengths.append((event.time - pressed.pop(event.values[0])) / 1e9)
+        return lengths
+
+    def longest(self) -> float:
+        """Return for how long the longest note of those that ended was down."""
+        return max(self.lengths(), default=0.0)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from graph import Graph, wait_until
 from improv_ros.demo.session import paired
 from improv_ros.event_text import StreamWriter, TimedEvent, is_note_on, note_off, note_on
 from improv_ros.playing.render import render, write_wav
-from piano import Piano, a_piano
+from piano import Piano
 
 SECOND = 1_000_000_000
 HOUR = 3600.0
@@ -27,13 +27,6 @@ def clock(tmp_path: Path) -> Iterator[SettableClock]:
     """Provide the clock of all nodes that the test starts."""
     with a_settable_clock(tmp_path) as clock:
         yield clock
-
-
-@pytest.fixture
-def piano() -> Iterator[Piano]:
-    """Provide what the player plays on."""
-    with a_piano() as piano:
-        yield piano
 
 
 def start_player(graph: Graph, piano: Piano) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import os
 import signal
 import subprocess
 import sys
 import time
 
-import pytest
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from graph import Graph, free_port, wait_until
+from graph import Graph, wait_until
 from improv_ros.event_text import (
     StreamWriter,
-    TimedEvent,
-    is_note_off,
-    is_note_on,
     note_off,
     note_on,
 )
 from improv_ros.nodes.note_topics import CHAIN_QOS
-from improv_ros.playing.input import KeyboardInput
+from piano import Piano
 
 SECOND = 1_000_000_000
 MESSAGES = 60
@@ -56,44 +51,9 @@ time.sleep(60)
 """
 
 
-class Instrument:
-    """What a player sends to a port, as it arrives there."""
-
-    def __init__(self) -> None:
-        self.address = f'socket://127.0.0.1:{free_port()}'
-        self.heard: list[tuple[float, TimedEvent]] = []
-        self._input = KeyboardInput(
-            self.address, lambda event: self.heard.append((time.monotonic(), event))
-        )
-        self._input.open()
-
-    @property
-    def sounding(self) -> set[int]:
-        """The pitches that sound now."""
-        sounding: set[int] = set()
-        for _, event in list(self.heard):
-            if is_note_on(event):
-                assert event.values[0] not in sounding, f'struck twice: {event}'
-                sounding.add(event.values[0])
-            elif is_note_off(event):
-                sounding.discard(event.values[0])
-        return sounding
-
-    def close(self) -> None:
-        self._input.close()
-
-
-@pytest.fixture
-def instrument() -> Iterator[Instrument]:
-    """Provide an instrument at a port."""
-    instrument = Instrument()
-    yield instrument
-    instrument.close()
-
-
-def start_player(graph: Graph, instrument: Instrument) -> None:
+def start_player(graph: Graph, piano: Piano) -> None:
     # What a busy machine keeps waiting is not to be dropped as too late besides.
-    graph.start('midi_player', outputs='port', port=instrument.address, late_tolerance=10.0)
+    graph.start('midi_player', outputs='port', port=piano.address, late_tolerance=10.0)
     wait_until(lambda: graph.healthy('midi_player'), 'the player')
 
 
@@ -108,10 +68,8 @@ def disturbed(texts: list[str]) -> list[str]:
     return sent
 
 
-def test_a_disturbed_stream_is_counted_and_hangs_no_note(
-    graph: Graph, instrument: Instrument
-) -> None:
-    start_player(graph, instrument)
+def test_a_disturbed_stream_is_counted_and_hangs_no_note(graph: Graph, piano: Piano) -> None:
+    start_player(graph, piano)
     publisher = graph.publisher('generated_notes')
     writer = StreamWriter()
     start = graph.now() + SECOND
@@ -129,8 +87,8 @@ def test_a_disturbed_stream_is_counted_and_hangs_no_note(
     last = note_on(start + MESSAGES * SECOND // 20, 100, 80)
     ends = [note_off(last.time + SECOND // 10, pitch) for pitch in (100, *range(40, 52))]
     publisher.publish(String(data=writer.write([last, *ends])[0]))
-    wait_until(lambda: any(e.values[0] == 100 for _, e in list(instrument.heard)), 'the last')
-    wait_until(lambda: not instrument.sounding, 'silence', 5)
+    wait_until(lambda: any(e.values[0] == 100 for e in list(piano.events)), 'the last')
+    wait_until(lambda: not piano.down, 'silence', 5)
 
     wait_until(
         lambda: graph.figures('midi_player')['generated_notes restarts'] == '1', 'the restart'
@@ -140,24 +98,24 @@ def test_a_disturbed_stream_is_counted_and_hangs_no_note(
     assert figures['generated_notes lost'] == str(len(LOST) + 1)
     assert figures['generated_notes duplicates'] == str(len(DOUBLED) + 1)
     assert figures['generated_notes malformed'] == figures['generated_notes misdated'] == '0'
-    played = sum(is_note_on(event) for _, event in instrument.heard)
+    played = len(piano.onsets())
     assert played == MESSAGES + 1 - len(LOST) - 1
 
 
 def test_a_generator_that_is_killed_and_started_again_is_known_by_its_name(
-    graph: Graph, instrument: Instrument
+    graph: Graph, piano: Piano
 ) -> None:
-    start_player(graph, instrument)
+    start_player(graph, piano)
     command = [sys.executable, '-c', GENERATOR]
     first = subprocess.Popen([*command, '60', '64'], env={**os.environ, **graph.env})
     second = None
     try:
-        wait_until(lambda: instrument.sounding == {60, 64}, 'two notes that are held')
+        wait_until(lambda: piano.down == {60, 64}, 'two notes that are held')
         first.send_signal(signal.SIGKILL)
         first.wait()
         second = subprocess.Popen([*command, '67', '71', '72'], env={**os.environ, **graph.env})
         # Where word of the new one's name is lost, it is sent again within seconds.
-        wait_until(lambda: instrument.sounding == {67, 71, 72}, 'none but the notes after it')
+        wait_until(lambda: piano.down == {67, 71, 72}, 'none but the notes after it')
     finally:
         first.kill()
         if second:
@@ -167,8 +125,8 @@ def test_a_generator_that_is_killed_and_started_again_is_known_by_its_name(
     )
 
 
-def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: Instrument) -> None:
-    start_player(graph, instrument)
+def test_two_publishers_are_followed_each_by_itself(graph: Graph, piano: Piano) -> None:
+    start_player(graph, piano)
     other = Node('other', namespace='/improv', context=graph.probe.context)
     try:
         publishers = [
@@ -185,7 +143,7 @@ def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: In
                 publishers[which].publish(String(data=writers[which].write([event])[0]))
             time.sleep(0.05)
         wait_until(
-            lambda: sum(event.kind == 'no' for _, event in list(instrument.heard)) >= 2 * 20,
+            lambda: sum(event.kind == 'no' for event in list(piano.events)) >= 2 * 20,
             'twenty notes and their ends',
         )
         wait_until(
@@ -193,12 +151,7 @@ def test_two_publishers_are_followed_each_by_itself(graph: Graph, instrument: In
         )
     finally:
         other.destroy_node()
-    began: dict[int, float] = {}
-    for at, event in instrument.heard:
-        if is_note_on(event):
-            began[event.values[0]] = at
-        elif is_note_off(event) and event.values[0] in began:
-            assert at - began.pop(event.values[0]) > 0.5
-    assert not began
+    assert len(piano.lengths()) == 20
+    assert min(piano.lengths()) > 0.5
     figures = graph.figures('midi_player')
     assert figures['generated_notes lost'] == figures['generated_notes restarts'] == '0'

@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from graph import Graph, NodeProcess, wait_until
 from improv_ros.event_text import StreamWriter, TimedEvent, is_note_on, note_off, note_on
-from piano import Piano, a_piano
+from piano import Piano
 
 SECOND = 1_000_000_000
 BEGINNING = 1000.0  # seconds
@@ -68,13 +68,6 @@ def simulation(graph: Graph) -> Iterator[Simulation]:
     simulation = Simulation(graph)
     with simulation.running():
         yield simulation
-
-
-@pytest.fixture
-def piano() -> Iterator[Piano]:
-    """Provide what the player plays on."""
-    with a_piano() as piano:
-        yield piano
 
 
 def start_player(graph: Graph, simulation: Simulation, piano: Piano) -> None:
