@@ -126,7 +126,9 @@ def test_ears_hear_on(graph: Graph, clock: SettableClock) -> None:
         events += [note_on(onset, 60 + i, 90), note_off(onset + SECOND // 3, 60 + i)]
     write_wav(recording, render(events, start=0), 44100)
     graph.start('transcriber')
-    graph.start('microphone', source='file', file=str(recording))
+    wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber')
+    # The recording waits for the transcriber, and for the probe of the test.
+    graph.start('microphone', source='file', file=str(recording), await_listeners=2)
     heard = graph.events['heard_notes']
     wait_until(lambda: len(paired(heard)) >= 2, 'two notes')
     clock.set_ahead(-HOUR)
