@@ -21,7 +21,7 @@ _FALLING = 256  # samples over which each window falls
 _SHORTEST_TRANSFORM = 1024
 _WIDTH_OF_A_TONE = 1.5  # bins of the transform over which a steady tone spreads
 _FLOOR = 1e-10  # power; below 16 bits
-_BLOCK = 500  # hops analysed at once
+_BLOCK = 16  # hops analysed at once; as many as the processor's cache holds
 
 _Floats = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class FrontEnd:
         return spectra
 
     def analyse(self, samples: _Floats) -> _Floats:
-        """Return what `step` returns for each whole hop of a new stream: (hops, BANDS, windows)."""
+        """Return `step` of each whole hop of a new stream, (hops, BANDS, windows)."""
         hops = len(samples) // HOP
         past = np.zeros(max(WINDOWS) - HOP, np.float32)
         heard = np.lib.stride_tricks.sliding_window_view(
