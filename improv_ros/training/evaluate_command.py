@@ -6,7 +6,8 @@ from pathlib import Path
 import sys
 import tempfile
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, ModelError, load_network
+from improv_ros.improvising.runtime import DEFAULT_MODEL, load_network
+from improv_ros.inference.errors import ModelError
 
 from .dataset import DatasetError, load_dataset
 
