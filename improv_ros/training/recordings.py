@@ -84,13 +84,14 @@ def read_notes(path: Path) -> np.ndarray:
 
     Raises DatasetError for a file that is none.
     """
+    lines = path.with_suffix('.tsv').read_text(encoding='utf-8').splitlines()
+    notes = [line.split() for line in lines if line.strip() and not line.startswith('#')]
     try:
-        notes = np.loadtxt(path.with_suffix('.tsv'), ndmin=2).reshape(-1, 4)
+        return np.array(notes, float).reshape(-1, 4)
     except ValueError as error:
         raise DatasetError(
             f'{path.with_suffix(".tsv")} is no list of onset, offset, pitch, velocity: {error}'
         ) from error
-    return notes
 
 
 def read_lesson(path: Path, seconds: float | None = None) -> Lesson:
