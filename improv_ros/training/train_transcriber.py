@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .averaging import Partners, numbers_in
 from .checkpoint import Checkpoint
 from .loop import Course, Plan
 from .record import write_record
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         epochs=arguments.epochs,
         seed=arguments.seed,
+        processes=arguments.processes,
         analysts=arguments.analysts,
         start_from=arguments.start_from,
         command=f'improv {shlex.join(sys.argv[1:])}',
@@ -68,12 +70,23 @@ class ListeningOptions:
     measure_every: int = 5000  # passages
     development_seconds: float = 30.0  # of each recording that is measured on
     patience: int = 1000  # measurements without a better one
-    analysts: int = 1  # processes that analyse sound beside the one that trains
+    processes: int = 1  # that train together
+    average_every: int = 64  # passages between two meetings of these; a multiple of the groups
+    analysts: int = 1  # processes that analyse sound beside each of them
     start_from: str = ''  # a .keras file of the same size whose weights to begin with
     command: str = ''
 
 
-_FREE = ('out', 'minutes', 'epochs', 'patience', 'analysts', 'command')
+_FREE = (
+    'out',
+    'minutes',
+    'epochs',
+    'patience',
+    'processes',
+    'average_every',
+    'analysts',
+    'command',
+)
 
 
 def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
@@ -82,21 +95,44 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     A run whose folder holds a checkpoint goes on from it. Raises DatasetError for data that
     cannot be used, and CheckpointError if the checkpoint is of a run with other options.
     """
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = recordings_in(Path(options.recordings))
+    checksum = checksum_of(paths)
+    write_record(out, options.command, options=asdict(options), data=checksum)
+    course = _course(options, paths, checksum)
+    if options.processes == 1:
+        course.run(progress_bar)
+        return out / 'transcriber.keras'
+    course.partners = Partners(
+        options.processes, numbers_in(course.learnt()), options.average_every
+    )
+    course.partners.start(_follow, options, paths, checksum)
+    try:
+        course.run(progress_bar)
+    finally:
+        course.partners.end()
+    return out / 'transcriber.keras'
+
+
+def _follow(
+    options: ListeningOptions, paths: list[Path], checksum: str, partners: Partners, index: int
+) -> None:
+    course = _course(options, paths, checksum, index)
+    course.partners = partners
+    course.follow(index)
+
+
+def _course(options: ListeningOptions, paths: list[Path], checksum: str, index: int = 0) -> Course:
+    """Everything that one process needs to train; index: which of several it is."""
     import keras
 
     from improv_ros.listening.network import TranscriptionNetwork
 
     from .listening_streams import ListeningStreams, disbelief
 
-    if len(keras.distribution.list_devices()) > 1:
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
-    keras.utils.set_random_seed(options.seed)
     out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = recordings_in(Path(options.recordings))
-    checksum = checksum_of(paths)
-    write_record(out, options.command, options=asdict(options), data=checksum)
-
+    keras.utils.set_random_seed(options.seed)
     network = TranscriptionNetwork(options.channels, options.units, tuple(options.delays))
     network.build()
     if options.start_from:
@@ -113,19 +149,20 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
         options.groups,
         options.streams,
         options.hops,
-        options.seed,
+        options.seed + index,
         options.analysts,
     )
-    examined = Examination(network, recordings_in(Path(options.development)), options)
+    development = recordings_in(Path(options.development))
+    measure = Examination(network, development, options).measure if index == 0 else dict
 
     def learn(passage: Passage) -> float:
         return through(model, passage, model.train_on_batch)
 
-    Course(
+    return Course(
         model,
         supply.passages,
         learn,
-        examined.measure,
+        measure,
         'development',
         lambda: network.save(out / 'transcriber.keras'),
         Checkpoint(out / 'checkpoint.npz', identity(options, checksum)),
@@ -138,8 +175,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
             patience=options.patience,
         ),
         unit='weighted nats a hop',
-    ).run(progress_bar)
-    return out / 'transcriber.keras'
+    )
 
 
 def identity(options: ListeningOptions, checksum: str) -> dict[str, Any]:
