@@ -3,10 +3,10 @@
 import json
 import os
 from pathlib import Path
-import tempfile
 from typing import Any
 
 from improv_ros.improvising.vocabulary import VERSION
+from improv_ros.training.litert_file import convert
 
 
 def export(network: Any, path: Path) -> None:
@@ -36,14 +36,6 @@ def litert(network: Any) -> bytes:
     advance(event, h, c, keys) reads a step; time, what and velocity give the logits of the
     next one's factors. They are the functions of the same names that TensorFlow runs.
     """
-    import tensorflow as tf
-
     from improv_ros.improvising.runtime import signatures
 
-    functions = signatures(network)
-    module = tf.Module()
-    module.functions = list(functions.values())
-    module.weights = [variable.value for variable in network.variables]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=functions)
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    return convert(network, signatures(network))
