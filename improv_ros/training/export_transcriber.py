@@ -1,4 +1,4 @@
-"""Writing the transcriber's network so that it can be run: `.keras`, `.tflite` and what both are."""
+"""Writing the transcriber's network to be run: `.keras`, `.tflite` and what both are."""
 
 import json
 import os
