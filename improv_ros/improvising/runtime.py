@@ -179,14 +179,14 @@ def signatures(network: Any) -> dict[str, Callable[..., Any]]:
 
     @tf.function(input_signature=[state])
     def time(h: Any) -> dict[str, Any]:
-        return {'logits': network.time_logits(h[:, -1])}
+        return {'logits': network.time_logits(network.recall(h))}
 
     @tf.function(input_signature=[state, keys, index])
     def what(h: Any, keys: Any, time: Any) -> dict[str, Any]:
-        return {'logits': network.what_logits(h[:, -1], keys, time)}
+        return {'logits': network.what_logits(network.recall(h), keys, time)}
 
     @tf.function(input_signature=[state, index, index])
     def velocity(h: Any, time: Any, what: Any) -> dict[str, Any]:
-        return {'logits': network.velocity_logits(h[:, -1], time, what)}
+        return {'logits': network.velocity_logits(network.recall(h), time, what)}
 
     return {'advance': advance, 'time': time, 'what': what, 'velocity': velocity}

@@ -1,15 +1,8 @@
 """`improv evaluate`: measure how well a network knows real performances."""
 
 import argparse
-from importlib.util import find_spec
-from pathlib import Path
-import sys
-import tempfile
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, load_network
-from improv_ros.inference.errors import ModelError
-
-from .dataset import DatasetError, load_dataset
+from . import evaluate_improviser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,29 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--cache', help='folder to keep what was read, for the next time')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    evaluate_improviser.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print nats per note, the network's and the unigram's; return the exit code."""
-    if not (find_spec('keras') and find_spec('tensorflow')):
-        print("evaluation needs Keras: pip install 'improv_ros[train]'", file=sys.stderr)
-        return 1
-    from .evaluation import HEADER, measure, unigram
-    from .streams import Streams
-
-    shipped = arguments.model == 'improviser'
-    path = DEFAULT_MODEL.with_suffix('.keras') if shipped else Path(arguments.model)
-    try:
-        network = load_network(path)
-        with tempfile.TemporaryDirectory() as temporary:
-            cache = Path(arguments.cache or temporary)
-            dataset = load_dataset([arguments.folder], cache, not arguments.quiet)
-            print(dataset.report(), end='\n\n')
-            everything = range(len(dataset))
-            print(HEADER)
-            print(unigram(dataset, everything).report('unigram'))
-            print(measure(Streams(network, 32), dataset, everything).report(path.stem))
-    except (DatasetError, ModelError, OSError) as error:
-        print(f'improv evaluate: {error}', file=sys.stderr)
-        return 1
-    return 0
+    """Measure; return the exit code."""
+    return evaluate_improviser.run(arguments)

@@ -1,12 +1,12 @@
 """Writing the transcriber's network to be run: `.keras`, `.tflite` and what both are."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from improv_ros.listening.runtime import VERSION
 from improv_ros.training.litert_file import convert
+from improv_ros.training.whole_file import replacing, write_whole
 
 
 def export(network: Any, path: Path, delay: int, int8: bool = False, **about: float) -> None:
@@ -17,14 +17,14 @@ def export(network: Any, path: Path, delay: int, int8: bool = False, **about: fl
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     save(network, path, delay, **about)
-    path.with_suffix('.tflite').write_bytes(litert(network, int8))
+    data = litert(network, int8)
+    write_whole(path.with_suffix('.tflite'), lambda file: file.write(data))
 
 
 def save(network: Any, path: Path, delay: int, **about: float) -> None:
     """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file."""
-    unfinished = path.with_name(f'{path.stem}.part.keras')
-    network.save(unfinished)
-    os.replace(unfinished, path.with_suffix('.keras'))
+    with replacing(path.with_suffix('.keras')) as unfinished:
+        network.save(unfinished)
     description = {
         'front_end': VERSION,
         'channels': network.channels,
@@ -34,9 +34,8 @@ def save(network: Any, path: Path, delay: int, **about: float) -> None:
         'parameters': int(network.count_params()),
         **about,
     }
-    path.with_suffix('.json').write_text(
-        json.dumps(description, indent=2) + '\n', encoding='utf-8'
-    )
+    text = json.dumps(description, indent=2) + '\n'
+    write_whole(path.with_suffix('.json'), lambda file: file.write(text.encode()))
 
 
 def litert(network: Any, int8: bool = False) -> bytes:
