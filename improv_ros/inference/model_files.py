@@ -65,7 +65,11 @@ def read_description(
         check(about)
     except FileNotFoundError:
         raise ModelError(f'{path} needs its description {beside.name} beside it') from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except KeyError as error:
+        raise ModelError(
+            f'the description {beside} is damaged, or of another kind of model: there is no {error}'
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f'the description {beside} is damaged: {error!r}') from None
     if theirs != version:
         raise ModelError(
