@@ -67,7 +67,7 @@ def read_description(
         raise ModelError(f'{path} needs its description {beside.name} beside it') from None
     except KeyError as error:
         raise ModelError(
-            f'the description {beside} is damaged, or of another kind of model: there is no {error}'
+            f'the description {beside} is damaged or of another kind of model: it has no {error}'
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f'the description {beside} is damaged: {error!r}') from None

@@ -72,12 +72,12 @@ def test_a_network_is_run_and_its_thresholds_are_live(graph: Graph, model: Path)
 
 def test_what_is_played_too_quietly_is_told(graph: Graph) -> None:
     """The spectral estimator hears at any level, and what is told holds for every network."""
-    graph.start('transcriber')
+    graph.start('transcriber', onset_threshold=0.1)
     wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber')
     second = np.arange(RATE) / RATE
     strike = np.sin(2 * np.pi * 440 * second) * np.exp(-3 * second) * (second > 0.1)
     path = graph.folder / 'quiet.wav'
-    sf.write(path, 0.003 * np.tile(strike, 5), RATE)
+    sf.write(path, 0.0045 * np.tile(strike, 5), RATE)
     graph.start('microphone', source='file', file=str(path), loop=True)
     wait_until(lambda: 'below -45 dBFS' in graph.says('transcriber'), 'the warning')
 
