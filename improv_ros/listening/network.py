@@ -132,7 +132,7 @@ class TranscriptionNetwork(keras.Model):
 
     def _remember(self, memory: Any, heard: Any) -> tuple[Any, Any]:
         """A step of the GRU, whose reset comes after its product (Cho et al. 2014)."""
-        new, old = self.gates_heard(heard), self.gates_remembered(memory)
+        new, old = _each(self.gates_heard, heard), _each(self.gates_remembered, memory)
         both = 2 * self.units
         keep, reset = ops.split(ops.sigmoid(new[..., :both] + old[..., :both]), 2, axis=-1)
         proposed = ops.tanh(new[..., both:] + reset * old[..., both:])
@@ -146,16 +146,25 @@ class TranscriptionNetwork(keras.Model):
         semitones = ops.concatenate([state.semitones, semitones], axis=1)
         change = self.change(_widen(semitones, 1, 1))
         overall = ops.concatenate([ops.mean(change, axis=2), ops.max(change, axis=2)], axis=-1)
-        heard = self.harmonics(_partials(self.squeeze(change), SEMITONES))
-        heard = heard + self.surroundings(overall)[:, :, None]
+        heard = _each(self.harmonics, _partials(_each(self.squeeze, change), SEMITONES))
+        heard = heard + _each(self.surroundings, overall)[:, :, None]
         past = 1 - _SPAN
         return ops.relu(heard * self.gain + self.bias), spectra[:, past:], semitones[:, past:]
 
     def _believe(self, memory: Any) -> Any:
-        mentioned = _partials(self.mention(memory), PITCHES)
-        together = self.neighbours(ops.concatenate([mentioned, memory], axis=-1))
-        beliefs = self.beliefs(together) + self.touch
+        mentioned = _partials(_each(self.mention, memory), PITCHES)
+        together = _each(self.neighbours, ops.concatenate([mentioned, memory], axis=-1))
+        beliefs = _each(self.beliefs, together) + self.touch
         return ops.reshape(beliefs, (*ops.shape(beliefs)[:3], len(self.delays), len(BELIEFS)))
+
+
+def _each(layer: layers.Dense, inputs: Any) -> Any:
+    """A dense layer at every place, as one product of two matrices.
+
+    TensorFlow 2.21 crashes in the batched product that it would make of a window of one hop.
+    """
+    flat = layer(ops.reshape(inputs, (-1, inputs.shape[-1])))
+    return ops.reshape(flat, (*ops.shape(inputs)[:-1], layer.units))
 
 
 def _widen(places: Any, below: int, above: int) -> Any:

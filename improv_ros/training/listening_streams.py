@@ -14,35 +14,40 @@ WEIGHTS = (1.0, 0.5, 0.3, 0.5)
 
 
 class ListeningStreams(keras.Model):
-    """Truncated back-propagation for a network: `streams` recordings side by side.
+    """Truncated back-propagation for a network: groups of `streams` recordings take turns.
 
-    Called with a passage's (spectra, fresh), it gives the logits of every belief, (streams,
-    hops, 88, delays, 4), and keeps each stream's state for its next window.
+    Called with a passage's (group, fresh, spectra), it gives the logits of every belief,
+    (streams, hops, 88, delays, 4), and keeps each stream's state for its next window.
     """
 
-    def __init__(self, network: TranscriptionNetwork, streams: int, **kwargs: Any) -> None:
+    def __init__(
+        self, network: TranscriptionNetwork, groups: int, streams: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.network, self.streams = network, streams
+        self.network = network
         self.begin = network.start(streams)
         self.carried = [
-            self.add_weight(
-                name=name,
-                shape=value.shape,
-                initializer=keras.initializers.Constant(value.flat[0]),
-                trainable=False,
-            )
+            self.add_weight(name=name, shape=(groups, *value.shape), trainable=False)
             for name, value in self.begin._asdict().items()
         ]
 
-    def call(self, passage: tuple[Any, Any]) -> Any:
-        spectra, fresh = passage
+    def call(self, passage: tuple[Any, Any, Any]) -> Any:
+        group, fresh, spectra = passage
         state = []
         for carried, begin in zip(self.carried, self.begin, strict=True):
-            anew = ops.reshape(fresh, (-1,) + (1,) * (len(carried.shape) - 1))
-            state.append(carried * (1 - anew) + begin * anew)
+            anew = ops.reshape(fresh, (-1,) + (1,) * (len(begin.shape) - 1))
+            state.append(
+                ops.take(ops.convert_to_tensor(carried), group[0], axis=0) * (1 - anew)
+                + begin * anew
+            )
         beliefs, after = self.network.read(ops.cast(spectra, 'float32'), State(*state))
         for carried, value in zip(self.carried, after, strict=True):
-            carried.assign(ops.stop_gradient(value))
+            here = ops.reshape(
+                ops.arange(carried.shape[0]) == group[0], (-1,) + (1,) * len(value.shape)
+            )
+            carried.assign(
+                ops.where(here, ops.stop_gradient(value)[None], ops.convert_to_tensor(carried))
+            )
         return beliefs
 
 

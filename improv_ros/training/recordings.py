@@ -6,9 +6,11 @@ and end of sounding (s), MIDI pitch and velocity.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 import hashlib
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -39,14 +41,15 @@ class Lesson(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """A window of several recordings side by side, float16.
+    """A window of a group of recordings side by side, float16.
 
-    spectra: (streams, hops, BANDS, windows); fresh: (streams,), 1 where a recording begins;
-    targets: (streams, hops, 88, delays, 4), delayed.
+    group: which group of streams, int32 (1,); fresh: (streams,), 1 where a recording begins;
+    spectra: (streams, hops, BANDS, windows); targets: (streams, hops, 88, delays, 4), delayed.
     """
 
-    spectra: np.ndarray
+    group: np.ndarray
     fresh: np.ndarray
+    spectra: np.ndarray
     targets: np.ndarray
 
 
@@ -81,13 +84,14 @@ def read_notes(path: Path) -> np.ndarray:
 
     Raises DatasetError for a file that is none.
     """
+    lines = path.with_suffix('.tsv').read_text(encoding='utf-8').splitlines()
+    notes = [line.split() for line in lines if line.strip() and not line.startswith('#')]
     try:
-        notes = np.loadtxt(path.with_suffix('.tsv'), ndmin=2).reshape(-1, 4)
+        return np.array(notes, float).reshape(-1, 4)
     except ValueError as error:
         raise DatasetError(
             f'{path.with_suffix(".tsv")} is no list of onset, offset, pitch, velocity: {error}'
         ) from error
-    return notes
 
 
 def read_lesson(path: Path, seconds: float | None = None) -> Lesson:
@@ -137,14 +141,19 @@ def delayed(targets: np.ndarray, delays: Sequence[int]) -> np.ndarray:
 class Passages:
     """An endless supply of passages, each stream reading one recording after another.
 
-    Which passage comes as number n depends on the recordings and the seed alone. All recordings
-    must have the same length. Analysis runs ahead, in processes of its own.
+    Groups of streams take turns. Which passage comes as number n depends on the recordings and
+    the seed alone. All recordings must have the same length. Analysis runs ahead, in processes
+    of its own.
+
+    delays: those of the network, in hops; groups, streams (in a group), hops: what there is of
+    each in a passage.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
         delays: Sequence[int],
+        groups: int,
         streams: int,
         hops: int,
         seed: int,
@@ -156,8 +165,9 @@ class Passages:
                 f'recordings to learn from are of one length, {hops} hops or more; '
                 f'{paths[0].parent} has some of {sorted(lengths)}'
             )
-        self._paths, self._delays, self._streams = list(paths), tuple(delays), streams
-        self._hops, self._seed, self._processes = hops, seed, processes
+        self._paths, self._delays, self._seed = list(paths), tuple(delays), seed
+        self._groups, self._streams, self._hops = groups, streams, hops
+        self._processes = processes
         self._windows = lengths.pop() // hops
 
     def __len__(self) -> int:
@@ -167,39 +177,47 @@ class Passages:
     def passages(self, first: int = 0) -> Iterator[Passage]:
         """Yield passages, from the one of a number on."""
         with ProcessPoolExecutor(self._processes, get_context('spawn')) as pool:
-            analysing: dict[int, Future[Lesson]] = {}
-            lessons: dict[int, Lesson] = {}
-            number = first
-            while True:
-                places = [self._place(number, stream) for stream in range(self._streams)]
-                for slot, _ in places:
-                    for ahead in (slot, slot + self._streams):
-                        if ahead not in analysing and ahead not in lessons:
-                            analysing[ahead] = pool.submit(read_lesson, self._path(ahead))
-                for slot, _ in places:
+            ahead: deque[tuple[int, list[tuple[int, int]]]] = deque()
+            lessons: dict[int, Future[Lesson]] = {}
+            for coming in count(first):
+                ahead.append((coming, self._places(coming)))
+                for slot, _ in ahead[-1][1]:
                     if slot not in lessons:
-                        spectra, targets = analysing.pop(slot).result()
-                        lessons[slot] = Lesson(spectra, delayed(targets, self._delays))
-                yield self._cut(places, lessons)
-                number += 1
-                needed = {self._place(number, stream)[0] for stream in range(self._streams)}
-                lessons = {slot: lessons[slot] for slot in lessons.keys() & needed}
+                        lessons[slot] = pool.submit(read_lesson, self._path(slot))
+                if len(ahead) <= self._groups * self._windows // 2:
+                    continue
+                number, places = ahead.popleft()
+                yield self._cut(number % self._groups, places, lessons)
+                for slot, window in places:
+                    if window == self._windows - 1:
+                        del lessons[slot]
 
-    def _place(self, number: int, stream: int) -> tuple[int, int]:
-        """Which recording of the endless row, and which window of it, a stream reads."""
-        # The streams begin apart, so that not all recordings begin in the same passage.
-        window = number + stream * self._windows // self._streams
-        return window // self._windows * self._streams + stream, window % self._windows
+    def _places(self, number: int) -> list[tuple[int, int]]:
+        """Which recordings of the endless row a passage reads, and which window of each."""
+        turn, group = divmod(number, self._groups)
+        in_all = self._groups * self._streams
+        places = []
+        for stream in range(group * self._streams, (group + 1) * self._streams):
+            # The streams begin apart, so that not all recordings begin at once.
+            window = turn + stream * self._windows // in_all
+            lap, place = divmod(window, self._windows)
+            places.append((lap * in_all + stream, place))
+        return places
 
     def _path(self, slot: int) -> Path:
         epoch, place = divmod(slot, len(self._paths))
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self._paths))
         return self._paths[order[place]]
 
-    def _cut(self, places: list[tuple[int, int]], lessons: dict[int, Lesson]) -> Passage:
-        parts = [slice(window * self._hops, (window + 1) * self._hops) for _, window in places]
-        return Passage(
-            np.stack([lessons[slot].spectra[part] for (slot, _), part in zip(places, parts)]),
-            np.array([window == 0 for _, window in places], np.float32),
-            np.stack([lessons[slot].targets[part] for (slot, _), part in zip(places, parts)]),
-        )
+    def _cut(
+        self, group: int, places: list[tuple[int, int]], lessons: dict[int, Future[Lesson]]
+    ) -> Passage:
+        spectra, targets = [], []
+        for slot, window in places:
+            lesson = lessons[slot].result()
+            part = slice(window * self._hops, (window + 1) * self._hops)
+            spectra.append(lesson.spectra[part])
+            late = slice(max(0, part.start - max(self._delays)), part.stop)
+            targets.append(delayed(lesson.targets[late], self._delays)[-self._hops :])
+        fresh = np.array([window == 0 for _, window in places], np.float32)
+        return Passage(np.array([group], np.int32), fresh, np.stack(spectra), np.stack(targets))

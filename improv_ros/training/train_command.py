@@ -16,6 +16,7 @@ from .dataset import DatasetError
 MODELS = {
     'improviser': 'train_improviser',
     'performance-rnn': 'train_improviser',
+    'transcriber': 'train_transcriber',
     'chunk': 'train_chunk',
 }
 
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--model',
         required=True,
         choices=list(MODELS),
-        help='improviser: the LSTM over events; performance-rnn: the published peer; chunk: '
+        help='improviser: the LSTM over events; performance-rnn: the published peer; '
+        'transcriber: the ears; chunk: '
         'the original method, on one text',
     )
     parser.add_argument('--out', required=True, help='folder for the network and its record')
