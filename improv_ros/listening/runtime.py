@@ -103,7 +103,7 @@ def load_here(path: Path) -> NetworkEstimator:
 
     Raises ModelError like `load_estimator`.
     """
-    about = _about(path)
+    about = read_about(path)
     if path.suffix == '.tflite':
         functions = litert_functions(path, ['advance'])
     else:
@@ -124,8 +124,9 @@ def _warm_up(estimator: NetworkEstimator) -> None:
     estimator.reset()
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """Return what the JSON beside a model says, after checking that the network hears as we do."""
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what the JSON beside a model says: channels, units, delays, delay, and perhaps
+    onset_bias and lookahead. Raises ModelError where the network does not hear as we do."""
     return read_description(path, 'front_end', VERSION, LARGEST, _check)
 
 
@@ -150,7 +151,7 @@ def load_network(path: Path) -> Any:
     Only numbers are read from the file.
     """
     prepare_tensorflow(path)
-    about = _about(path)
+    about = read_about(path)
     from .network import TranscriptionNetwork
 
     network = TranscriptionNetwork(about['channels'], about['units'], about['delays'])

@@ -25,6 +25,11 @@ def save(network: Any, path: Path, delay: int, **about: float) -> None:
     """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file."""
     with replacing(path.with_suffix('.keras')) as unfinished:
         network.save(unfinished)
+    describe(network, path, delay, **about)
+
+
+def describe(network: Any, path: Path, delay: int, **about: float) -> None:
+    """Write PATH.json, which says what a network's files hold."""
     description = {
         'front_end': VERSION,
         'channels': network.channels,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .checkpoint import Checkpoint
+from .export_transcriber import save
 from .loop import Course, Plan
 from .record import write_record
 from .recordings import Passage, Passages, checksum_of, delayed, read_lesson, recordings_in
@@ -129,7 +130,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
         learn,
         examined.measure,
         'development',
-        lambda: network.save(out / 'transcriber.keras'),
+        lambda: save(network, out / 'transcriber.keras', options.delays[len(options.delays) // 2]),
         Checkpoint(out / 'checkpoint.npz', identity(options, checksum)),
         Plan(
             minutes=options.minutes,
