@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 import shlex
@@ -59,12 +59,12 @@ class ListeningOptions:
     minutes: float = 0.0  # 0: no limit on time
     epochs: float = 0.0  # 0: no limit on epochs
     seed: int = 1
-    channels: int = 24
-    units: int = 40
+    channels: int = 32
+    units: int = 48
     delays: list[int] = field(default_factory=lambda: [3, 5, 8])  # hops
-    groups: int = 8
-    streams: int = 2
-    hops: int = 50
+    groups: int = 4
+    streams: int = 4
+    hops: int = 50  # so many of two streams fit a processor's cache
     rate: float = 3e-3
     measure_every: int = 4000  # passages
     development_seconds: float = 30.0  # of each recording that is measured on
@@ -89,6 +89,8 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
 
     from .listening_streams import ListeningStreams, disbelief
 
+    if len(keras.distribution.list_devices()) > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
     keras.utils.set_random_seed(options.seed)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -118,11 +120,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     examined = Examination(network, recordings_in(Path(options.development)), options)
 
     def learn(passage: Passage) -> float:
-        loss = model.train_on_batch(
-            (passage.group, passage.fresh, passage.spectra), passage.targets
-        )
-        model.reset_metrics()
-        return float(loss)
+        return through(model, passage, model.train_on_batch)
 
     Course(
         model,
@@ -161,24 +159,36 @@ class Examination:
         lessons = [read_lesson(path, options.development_seconds) for path in paths]
         hops = min(len(lesson.spectra) for lesson in lessons)
         hops -= hops % options.hops
-        self._spectra = np.stack([lesson.spectra[:hops] for lesson in lessons])
-        self._targets = [delayed(lesson.targets[:hops], options.delays) for lesson in lessons]
-        self._model = ListeningStreams(network, len(lessons), 1)
+        rows = -(-len(lessons) // options.streams) * options.streams
+        lessons = [lessons[row % len(lessons)] for row in range(rows)]
+        spectra = np.stack([lesson.spectra[:hops] for lesson in lessons])
+        targets = np.stack([delayed(lesson.targets[:hops], options.delays) for lesson in lessons])
+        self._passages = [
+            Passage(
+                np.full(options.streams, row // options.streams, np.int32),
+                np.full(options.streams, start == 0, np.float32),
+                spectra[row : row + options.streams, start : start + options.hops],
+                targets[row : row + options.streams, start : start + options.hops],
+            )
+            for row in range(0, rows, options.streams)
+            for start in range(0, hops, options.hops)
+        ]
+        self._model = ListeningStreams(network, rows // options.streams, options.streams)
         self._model.compile(loss=disbelief)
 
     def measure(self) -> dict[str, float]:
         """Return the mean loss: development."""
-        total, count = 0.0, 0
-        for number, (spectra, targets) in enumerate(
-            zip(self._spectra, self._targets, strict=True)
-        ):
-            for start in range(0, len(spectra), self._options.hops):
-                part = slice(start, start + self._options.hops)
-                fresh = np.array([start == 0], np.float32)
-                group = np.array([number], np.int32)
-                loss = self._model.test_on_batch(
-                    (group, fresh, spectra[None, part]), targets[None, part]
-                )
-                self._model.reset_metrics()
-                total, count = total + float(loss), count + 1
-        return {'development': total / count}
+        model = self._model
+        losses = [through(model, passage, model.test_on_batch) for passage in self._passages]
+        return {'development': float(np.mean(losses))}
+
+
+def through(model: Any, passage: Passage, on_batch: Callable[..., Any]) -> float:
+    """Put a passage through a model, to train or to test on, and return the loss."""
+    # Keras 3.12 needs weights where several devices share the batch.
+    weights = np.ones((len(passage.fresh), 1, 1), np.float32)
+    loss = on_batch(
+        (passage.group, passage.fresh, passage.spectra), passage.targets, sample_weight=weights
+    )
+    model.reset_metrics()
+    return float(loss)
