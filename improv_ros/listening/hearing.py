@@ -19,8 +19,8 @@ class Hearing:
 
     A lost chunk, a restarted microphone or a jump of the stamps is a gap: what sounds is
     released, and a new stream begins. Between gaps the jitter of the stamps is averaged out and
-    the drift of the sound card's clock followed. A stream begins with so much silence that hops
-    end where chunks do, as far as these are even: no sound waits for the next chunk.
+    the drift of the sound card's clock followed. A stream begins so long before its first frame
+    that hops end where chunks do, as far as these are even: no sound waits for the next chunk.
     """
 
     def __init__(self, transcriber: StreamingTranscriber) -> None:
@@ -64,9 +64,10 @@ class Hearing:
         return self.transcriber.estimator.hop * NANOSECONDS // self.transcriber.sample_rate
 
     def _begin(self, piece: AudioChunk) -> None:
-        self._frames = -piece.frames % self.transcriber.estimator.hop
+        samples = piece.mono()
+        self._frames = -len(samples) % self.transcriber.estimator.hop
         self._began = piece.time - self._frames * NANOSECONDS // piece.sample_rate
-        self.transcriber.process(np.zeros(self._frames, np.float32))
+        self.transcriber.process(np.full(self._frames, samples[0], np.float32))
 
     def _is_stale(self, chunk: AudioChunk) -> bool:
         """Tell whether this chunk was heard before; count those missing before a new one."""

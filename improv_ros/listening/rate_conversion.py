@@ -23,8 +23,9 @@ _Floats = npt.NDArray[np.float32]
 class RateConverter:
     """A stream of samples at one rate in, the same at another out, mono.
 
-    Output sample k lies at k / rate_out seconds after the first input sample, which is preceded
-    by silence. What comes out depends on the samples alone, not on how they were cut into pieces.
+    Output sample k lies at k / rate_out seconds after the first input sample, before which all
+    was as that: a constant offset does not begin with a click. What comes out depends on the
+    samples alone, not on how they were cut into pieces.
     """
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
@@ -32,12 +33,15 @@ class RateConverter:
         self._table, self._half = _filter(rate_in, rate_out)
         divisor = gcd(rate_in, rate_out)
         self._up, self._down = rate_out // divisor, rate_in // divisor
-        self._input: _Floats = np.zeros(self._half - 1, np.float32)
-        self._first = 1 - self._half  # which input sample stands first in _input
+        self._input: _Floats = np.zeros(0, np.float32)
+        self._first = 0  # which input sample stands first in _input
         self._next = 0  # which output sample is due
 
     def process(self, samples: _Floats) -> _Floats:
         """Return what can be said after these samples, float32."""
+        if self._first + len(self._input) == 0 and len(samples):
+            self._first = 1 - self._half
+            self._input = np.full(self._half - 1, samples[0], np.float32)
         self._input = np.concatenate((self._input, samples), dtype=np.float32)
         heard = self._first + len(self._input)
         # Output k needs the input up to `half` after the last sample that is not later than it.
@@ -57,7 +61,7 @@ class RateConverter:
         """End the stream: what is still to be said of the sound until its last sample."""
         heard = self._first + len(self._input)
         owed = ceil(heard * self._up / self._down) - self._next
-        return self.process(np.zeros(self._half, np.float32))[:owed]
+        return self.process(np.resize(self._input[-1:], self._half))[:owed]
 
     def _forget(self, needed: int) -> None:
         """Let go of the input before sample `needed`."""

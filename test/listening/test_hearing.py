@@ -27,8 +27,10 @@ class LevelEstimator:
 
     def reset(self) -> None:
         self._loud = False
+        self.least = np.inf
 
     def step(self, samples: np.ndarray) -> Estimate:
+        self.least = min(self.least, float(samples.min()))
         loud = bool(np.abs(samples).max() > 0.1)
         onset, frame, velocity = (np.zeros(PITCHES, np.float32) for _ in range(3))
         onset[60 - LOWEST_PITCH] = loud and not self._loud
@@ -162,3 +164,13 @@ def test_a_listener_that_converts_by_itself_understands_all_of_a_chunk_too() -> 
         time = BEGAN + number * 10_000_000
         listener.hear(AudioChunk(np.ones((480, 1), np.int16), 48000, time, number))
         assert len(listener.transcriber._pending) == 0
+
+
+@pytest.mark.parametrize('rate', [16000, 48000])
+def test_a_stream_with_a_constant_offset_begins_without_a_click(rate: int) -> None:
+    listener = hearing()
+    for number in range(20):
+        time = BEGAN + number * 10_000_000
+        samples = np.full((rate // 100 - 7, 1), 3000, np.int16)  # never a whole hop
+        listener.hear(AudioChunk(samples, rate, time, number))
+    assert listener.transcriber.estimator.least == pytest.approx(3000 / 32768, abs=1e-3)

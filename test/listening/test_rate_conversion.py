@@ -70,3 +70,10 @@ def test_no_rate_takes_long(rate: int) -> None:
     converter = RateConverter(rate, RATE)
     converter.process(np.zeros(max(1, rate // 50), np.float32))
     assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize('rate', RATES)
+def test_a_constant_offset_begins_without_a_click(rate: int) -> None:
+    converter = RateConverter(rate, RATE)
+    assert len(converter.process(np.zeros(0, np.float32))) == 0
+    assert np.abs(converter.process(np.full(rate // 50, 0.3, np.float32)) - 0.3).max() < 1e-5
