@@ -62,11 +62,11 @@ class ListeningOptions:
     channels: int = 32
     units: int = 48
     delays: list[int] = field(default_factory=lambda: [3, 5, 8])  # hops
-    groups: int = 4
-    streams: int = 4
+    groups: int = 8
+    streams: int = 2
     hops: int = 50  # so many of two streams fit a processor's cache
     rate: float = 3e-3
-    measure_every: int = 4000  # passages
+    measure_every: int = 5000  # passages
     development_seconds: float = 30.0  # of each recording that is measured on
     patience: int = 1000  # measurements without a better one
     analysts: int = 1  # processes that analyse sound beside the one that trains
