@@ -14,6 +14,7 @@ import numpy as np
 
 from .averaging import Partners, numbers_in
 from .checkpoint import Checkpoint
+from .export_transcriber import save
 from .loop import Course, Plan
 from .record import write_record
 from .recordings import Passage, Passages, checksum_of, delayed, read_lesson, recordings_in
@@ -164,7 +165,7 @@ def _course(options: ListeningOptions, paths: list[Path], checksum: str, index: 
         learn,
         measure,
         'development',
-        lambda: network.save(out / 'transcriber.keras'),
+        lambda: save(network, out / 'transcriber.keras', options.delays[len(options.delays) // 2]),
         Checkpoint(out / 'checkpoint.npz', identity(options, checksum)),
         Plan(
             minutes=options.minutes,
