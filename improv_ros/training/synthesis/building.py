@@ -1,0 +1,273 @@
+"""A set of recordings on disk: made by several processes, whole after any interruption.
+
+    manifest.json           what was asked for, the pianos, every recording made
+    train/00000.wav         60 s, 16 kHz, mono, 16 bits
+    train/00000.tsv         its notes: onset, offset, note, velocity
+    train/00000.pedal.tsv   when the sustain pedal is down
+    train/00000.json        how it was made; written last: without it the others do not count
+    held-out/...            the same, on the piano and of pieces that are not in train
+
+Recording number i depends on the seed, i, pianos and music alone.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+import hashlib
+import json
+import multiprocessing
+import os
+from pathlib import Path
+import time
+from typing import Any
+
+import numpy as np
+
+from improv_ros.training.dataset import DatasetError, load_dataset
+
+from .bank import Bank, load_bank
+from .errors import SynthesisError
+from .pianos import Piano
+from .recording import SECONDS, Music, make_recording
+
+FORMAT = 1
+TRAIN, HELD_OUT = 'train', 'held-out'
+_MANIFEST = 'manifest.json'
+_EVERY = 30.0  # seconds between two versions of the manifest
+
+
+@dataclass
+class Order:
+    """What set to make.
+
+    music: folders of MIDI files, `terms` the licence of each; leave_out: names of MIDI files,
+    without folder and suffix, that must not be used; cache: folder for what is kept between
+    calls (banks and performances).
+    """
+
+    out: Path
+    hours: float
+    held_out_hours: float
+    pianos: Sequence[Piano]
+    music: Sequence[Path]
+    terms: Sequence[str]
+    leave_out: Sequence[str]
+    seed: int
+    processes: int
+    cache: Path
+    command: str = ''
+
+    def counts(self) -> dict[str, int]:
+        """Return how many recordings each part is to have."""
+        hours = {TRAIN: self.hours, HELD_OUT: self.held_out_hours}
+        return {part: round(h * 3600 / SECONDS) for part, h in hours.items()}
+
+
+@dataclass
+class _Part:
+    """What a process needs to make the recordings of one part."""
+
+    folder: Path
+    number: int
+    seed: int
+    banks: dict[str, Path]
+    music: Sequence[Music] = field(default_factory=list)
+
+
+def build_set(order: Order, progress: bool = True) -> dict[str, Any]:
+    """Make what is missing of a set; return its manifest, which is also written.
+
+    Raises SynthesisError where the order cannot be met, or the folder holds another set.
+    """
+    from tqdm import tqdm
+
+    _check(order)
+    about = _about(order)
+    _same_set(order.out / _MANIFEST, about)
+    music = {TRAIN: [], HELD_OUT: []} if not order.music else _load_music(order, progress)
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(order.processes, context, _begin) as pool:
+        banks = _build_banks(order, pool, progress)
+        missing = []
+        for number, (part, count) in enumerate(order.counts().items()):
+            folder = order.out / part
+            folder.mkdir(parents=True, exist_ok=True)
+            names = {
+                p.name: banks[p.name] for p in order.pianos if p.held_out == (part == HELD_OUT)
+            }
+            work = _Part(folder, number, order.seed, names, music[part])
+            missing += [(work, i) for i in range(count) if not _stem(folder, i, '.json').exists()]
+        # A little of each part early, for whoever begins to train while the set grows.
+        missing.sort(key=lambda job: job[1] / max(1, order.counts()[job[0].folder.name]))
+        _write_manifest(order, about)
+        begun = last = time.monotonic()
+        bar = tqdm(total=len(missing), desc='recordings', unit='rec', disable=not progress)
+        with bar:
+            waiting: set[Future[float]] = set()
+            spent = 0.0
+            for job in [*missing, None]:
+                if job:
+                    waiting.add(pool.submit(_make, *job))
+                while waiting and (job is None or len(waiting) > 2 * order.processes):
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        spent += _result(future)
+                        bar.update()
+                    if time.monotonic() - last > _EVERY:
+                        _write_manifest(order, about)
+                        last = time.monotonic()
+    manifest = _write_manifest(order, about)
+    if progress and missing:
+        sound = len(missing) * SECONDS
+        print(
+            f'{sound / 3600:.2f} h in {(time.monotonic() - begun) / 60:.1f} min: '
+            f'{sound / spent:.0f} times real time per core'
+        )
+    return manifest
+
+
+def _result(future: 'Future[float]') -> float:
+    try:
+        return future.result()
+    except OSError as error:
+        raise SynthesisError(
+            f'a recording could not be written: {error}; the same command goes on once that is '
+            'mended'
+        ) from error
+
+
+def _check(order: Order) -> None:
+    if order.hours <= 0 or order.held_out_hours < 0:
+        raise SynthesisError('the hours to make are more than 0')
+    if order.held_out_hours and not any(piano.held_out for piano in order.pianos):
+        raise SynthesisError('held-out hours need a piano with held_out: true')
+    if order.terms and len(order.terms) != len(order.music):
+        raise SynthesisError(
+            f'{len(order.terms)} terms are named for {len(order.music)} folders of music'
+        )
+
+
+def _about(order: Order) -> dict[str, Any]:
+    """Return the head of the manifest."""
+    return {
+        'format': FORMAT,
+        'command': order.command,
+        'seed': order.seed,
+        'hours': order.hours,
+        'held_out_hours': order.held_out_hours,
+        'music': [
+            {'folder': folder.name, 'terms': terms}
+            for folder, terms in zip(order.music, _terms(order), strict=True)
+        ],
+        'left_out': sorted(order.leave_out),
+        'pianos': [piano.about() for piano in order.pianos],
+    }
+
+
+def _terms(order: Order) -> Sequence[str]:
+    return order.terms or ['not stated'] * len(order.music)
+
+
+def _same_set(path: Path, about: dict[str, Any]) -> None:
+    """Raise SynthesisError if a folder holds a set made otherwise; more hours may be asked for."""
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise SynthesisError(f'{path} cannot be read: {error}') from error
+    for name in ('format', 'seed', 'music', 'left_out', 'pianos'):
+        if found.get(name) != about[name]:
+            raise SynthesisError(
+                f'{path.parent} holds a set made with other {name}: make the new one in another '
+                'folder'
+            )
+
+
+def _load_music(order: Order, progress: bool) -> dict[str, list[Music]]:
+    music: dict[str, list[Music]] = {TRAIN: [], HELD_OUT: []}
+    for folder, terms in zip(order.music, _terms(order), strict=True):
+        try:
+            dataset = load_dataset([folder], order.cache, progress)
+        except DatasetError as error:
+            raise SynthesisError(str(error)) from error
+        left_out = set(order.leave_out)
+        for part, numbers in zip(music, dataset.split(), strict=True):
+            chosen = [n for n in numbers if Path(dataset.names[n]).stem not in left_out]
+            if chosen:
+                music[part].append(Music(dataset, chosen, terms))
+    for part in music:
+        # A small collection may have no development pieces.
+        music[part] = music[part] or music[TRAIN]
+    return music
+
+
+def _build_banks(order: Order, pool: ProcessPoolExecutor, progress: bool) -> dict[str, Path]:
+    from tqdm import tqdm
+
+    folder = order.cache / 'banks'
+    building = {piano.name: pool.submit(_build_bank, piano, folder) for piano in order.pianos}
+    bar = tqdm(building.items(), desc='pianos', unit='piano', disable=not progress)
+    return {name: _bank_path(future) for name, future in bar}
+
+
+def _bank_path(future: 'Future[Path]') -> Path:
+    try:
+        return future.result()
+    except OSError as error:
+        raise SynthesisError(f'a piano could not be kept: {error}') from error
+
+
+def _build_bank(piano: Piano, folder: Path) -> Path:
+    piano.bank(folder)
+    return piano.bank_path(folder)
+
+
+def _begin() -> None:
+    # One thread a process: the processes share the cores already.
+    os.environ['OMP_NUM_THREADS'] = '1'
+
+
+_loaded: dict[Path, Bank] = {}
+
+
+def _make(part: _Part, index: int) -> float:
+    """Make one recording; return the processor seconds it took."""
+    begun = time.process_time()
+    banks = {}
+    for name, path in part.banks.items():
+        if path not in _loaded:
+            _loaded[path] = load_bank(path)
+        banks[name] = _loaded[path]
+    random = np.random.default_rng([part.seed, part.number, index])
+    recording = make_recording(random, banks, part.music)
+    wav = recording.wav()
+    stem = _stem(part.folder, index)
+    recording.score.write(stem)
+    stem.with_suffix('.wav').write_bytes(wav)
+    about = {'name': stem.name, **recording.about, 'sha256': hashlib.sha256(wav).hexdigest()}
+    _write_whole(stem.with_suffix('.json'), about)
+    return time.process_time() - begun
+
+
+def _stem(folder: Path, index: int, suffix: str = '') -> Path:
+    return folder / f'{index:05}{suffix}'
+
+
+def _write_manifest(order: Order, about: dict[str, Any]) -> dict[str, Any]:
+    recordings = {
+        part: [
+            json.loads(path.read_text(encoding='utf-8'))
+            for path in sorted((order.out / part).glob('*.json'))
+        ]
+        for part in (TRAIN, HELD_OUT)
+    }
+    manifest = {**about, 'recordings': recordings}
+    _write_whole(order.out / _MANIFEST, manifest)
+    return manifest
+
+
+def _write_whole(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_name(path.name + '.part')
+    part.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    os.replace(part, path)
