@@ -16,7 +16,8 @@ class Microphone:
     """A microphone and its recorder.
 
     low, high: edges of its band in Hz; order: of the low edge; peaks: (Hz, dB, Q) of its
-    response; tilt: dB from 100 Hz to 8 kHz; peak: dBFS of the loudest sample; drift: dB that the
+    response; tilt: dB between the lows and the highs, that turn
+    into each other at `turn` Hz; peak: dBFS of the loudest sample; drift: dB that the
     level wanders; compression: 0 none, 1 all levels alike; clip: share of samples driven over
     full scale; coder: quantisation steps of its transform below a band's peak, 0 for none.
     """
@@ -26,6 +27,7 @@ class Microphone:
     order: int
     peaks: list[tuple[float, float, float]]
     tilt: float
+    turn: float
     peak: float
     drift: float
     compression: float
@@ -57,7 +59,8 @@ def draw_microphone(random: np.random.Generator) -> Microphone:
         high=float(random.uniform(3500, 7500)) if small or random.random() < 0.1 else 0.0,
         order=int(random.integers(1, 3)),
         peaks=peaks,
-        tilt=float(random.normal(0, 4)),
+        tilt=float(random.normal(-6, 6)),
+        turn=float(np.exp(random.uniform(np.log(400), np.log(3000)))),
         peak=float(-3 - 42 * random.beta(1.2, 2.6)),
         drift=sometimes(0.15, 1, 6),
         compression=sometimes(0.12, 0.2, 0.8),
@@ -75,7 +78,7 @@ def coloured(response: np.ndarray, microphone: Microphone) -> np.ndarray:
     if microphone.high:
         sections.append(signal.butter(2, microphone.high, fs=SAMPLE_RATE, output='sos'))
     sections += [_peak(*peak) for peak in microphone.peaks]
-    sections.append(_shelf(1000, microphone.tilt))
+    sections.append(_shelf(microphone.turn, microphone.tilt))
     return signal.sosfilt(np.concatenate(sections), sound).astype(np.float32)
 
 

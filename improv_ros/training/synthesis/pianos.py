@@ -23,7 +23,7 @@ from .procedural import BODIES, build_procedural
 from .sample_folder_bank import build_sample_bank, find_samples
 from .soundfont_bank import build_soundfont_bank
 
-_BANK_FORMAT = 1  # of the bank's files and of how they are made
+_BANK_FORMAT = 2  # of the bank's files and of how they are made
 _SOUNDS: dict[str, dict[str, type]] = {
     'soundfont': {'program': int, 'bank': int, 'mellow': bool},
     'samples': {},

@@ -47,7 +47,7 @@ def draw_touch(random: np.random.Generator) -> Touch:
         cents=cents,
         gains=gains,
         dynamics=random.uniform(20, 46),
-        timbre=random.normal(0, 12),
+        timbre=random.normal(-8, 14),
         release=slow * (0.05 + 0.15 * np.exp(-keys / 30)),
         resonance=10 ** (random.uniform(-36, -18) / 20) if random.random() < 0.7 else 0.0,
         knock=10 ** (random.uniform(-50, -26) / 20) if random.random() < 0.7 else 0.0,

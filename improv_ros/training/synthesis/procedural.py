@@ -33,6 +33,7 @@ class _Piano:
     aftersound: float
     detune: float
     cut: float
+    slope: float
     knock: float
     attack: float
     unevenness: float
@@ -76,7 +77,8 @@ def _draw(body: str, random: np.random.Generator) -> _Piano:
         decay=random.uniform(0.5, 0.9) if upright else random.uniform(0.8, 1.5),
         aftersound=random.uniform(0.08, 0.35),
         detune=random.uniform(0.15, 0.6) if upright else random.uniform(0.08, 0.4),
-        cut=random.uniform(100, 180) if upright else random.uniform(50, 110),
+        cut=random.uniform(60, 130) if upright else random.uniform(40, 90),
+        slope=random.uniform(0.3, 1.0),
         knock=float(np.exp(random.normal(-3.2, 0.5))),
         attack=random.uniform(0.0008, 0.003),
         unevenness=random.uniform(0.5, 2.0),
@@ -101,14 +103,14 @@ def _key(
     body = body + random.normal(0, 2.5, len(n))
     radiation = 1 / np.sqrt(1 + (piano.cut / frequency) ** 4)
     struck = np.abs(np.sin(np.pi * n * piano.strike)) + 0.05
-    base = struck * radiation * 10 ** (body / 20) / np.sqrt(n)
+    base = struck * radiation * 10 ** (body / 20) / n**piano.slope
 
     # The low-pass of the hammer: felt that is soft and slow, hard and quick.
     brightness = 10 ** (random.normal(0, piano.unevenness) / 40)
     loud = np.array(velocities)[:, None] / 127
-    edge = (350 + 1.6 * f0 + 2600 * loud**1.5) * piano.hardness * brightness
+    edge = (300 + 1.2 * f0 + 1700 * loud**1.4) * piano.hardness * brightness
     hammer = 1 / (1 + (frequency / edge) ** 2)
-    steep = np.exp(-frequency / (3000 + 9000 * loud))
+    steep = np.exp(-frequency / (1200 + 3800 * loud) / piano.hardness)
     amplitude = base * hammer * steep
 
     seconds = longest(key)

@@ -89,6 +89,9 @@ def make_recording(
             level = _active_rms(sound) / (np.sqrt((noise**2).mean()) + 1e-9)
             noise = noise * np.float32(level * 10 ** (-snr / 20))
         sound = sound + noise
+    floor = random.standard_normal(frames, dtype=np.float32)
+    level = _active_rms(sound) * 10 ** (random.uniform(-90, -50) / 20)
+    sound = sound + np.float32(level) * floor
     about['microphone'] = microphone.about()
     return Recording(recorded(sound, microphone, random), score, about)
 
