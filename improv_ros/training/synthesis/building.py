@@ -12,14 +12,16 @@ Recording number i depends on the seed, i, pianos and music alone.
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import hashlib
 import json
 import multiprocessing
 import os
 from pathlib import Path
+import signal
+from threading import Thread
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from .recording import SECONDS, Music, make_recording
 FORMAT = 1
 TRAIN, HELD_OUT = 'train', 'held-out'
 _MANIFEST = 'manifest.json'
+_R = TypeVar('_R')
 _EVERY = 30.0  # seconds between two versions of the manifest
 
 
@@ -65,13 +68,17 @@ class Order:
 
 @dataclass
 class _Part:
-    """What a process needs to make the recordings of one part."""
+    """What a process needs to make the recordings of one part.
+
+    banks: the file of each piano; weights: how often each is played.
+    """
 
     folder: Path
     number: int
     seed: int
     banks: dict[str, Path]
-    music: Sequence[Music] = field(default_factory=list)
+    weights: dict[str, float]
+    music: Sequence[Music]
 
 
 def build_set(order: Order, progress: bool = True) -> dict[str, Any]:
@@ -85,37 +92,35 @@ def build_set(order: Order, progress: bool = True) -> dict[str, Any]:
     about = _about(order)
     _same_set(order.out / _MANIFEST, about)
     music = {TRAIN: [], HELD_OUT: []} if not order.music else _load_music(order, progress)
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(order.processes, context, _begin) as pool:
-        banks = _build_banks(order, pool, progress)
-        missing = []
-        for number, (part, count) in enumerate(order.counts().items()):
-            folder = order.out / part
-            folder.mkdir(parents=True, exist_ok=True)
-            names = {
-                p.name: banks[p.name] for p in order.pianos if p.held_out == (part == HELD_OUT)
-            }
-            work = _Part(folder, number, order.seed, names, music[part])
-            missing += [(work, i) for i in range(count) if not _stem(folder, i, '.json').exists()]
-        # A little of each part early, for whoever begins to train while the set grows.
-        missing.sort(key=lambda job: job[1] / max(1, order.counts()[job[0].folder.name]))
-        _write_manifest(order, about)
-        begun = last = time.monotonic()
-        bar = tqdm(total=len(missing), desc='recordings', unit='rec', disable=not progress)
-        with bar:
-            waiting: set[Future[float]] = set()
-            spent = 0.0
+    banks = _build_banks(order, progress)
+    parts = [
+        _part(order, number, name, banks, music[name])
+        for number, name in enumerate(order.counts())
+    ]
+    missing = _missing(order, parts)
+    _write_manifest(order, about)
+    begun = last = time.monotonic()
+    spent = 0.0
+    with (
+        _pool(order, parts) as pool,
+        tqdm(total=len(missing), desc='recordings', unit='rec', disable=not progress) as bar,
+    ):
+        waiting: set[Future[float]] = set()
+        try:
             for job in [*missing, None]:
                 if job:
                     waiting.add(pool.submit(_make, *job))
                 while waiting and (job is None or len(waiting) > 2 * order.processes):
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     for future in done:
-                        spent += _result(future)
+                        spent += _result(future, 'a recording could not be written')
                         bar.update()
                     if time.monotonic() - last > _EVERY:
                         _write_manifest(order, about)
                         last = time.monotonic()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     manifest = _write_manifest(order, about)
     if progress and missing:
         sound = len(missing) * SECONDS
@@ -126,13 +131,45 @@ def build_set(order: Order, progress: bool = True) -> dict[str, Any]:
     return manifest
 
 
-def _result(future: 'Future[float]') -> float:
+def _part(
+    order: Order, number: int, name: str, banks: dict[str, Path], music: Sequence[Music]
+) -> _Part:
+    folder = order.out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    pianos = [piano for piano in order.pianos if piano.held_out == (name == HELD_OUT)]
+    return _Part(
+        folder,
+        number,
+        order.seed,
+        {piano.name: banks[piano.name] for piano in pianos},
+        {piano.name: piano.weight for piano in pianos},
+        music,
+    )
+
+
+def _missing(order: Order, parts: Sequence[_Part]) -> list[tuple[int, int]]:
+    """Return what is still to be made, (part, index), some of each part early."""
+    counts = list(order.counts().values())
+    missing = [
+        (number, index)
+        for number, part in enumerate(parts)
+        for index in range(counts[number])
+        if not _stem(part.folder, index, '.json').exists()
+    ]
+    return sorted(missing, key=lambda job: job[1] / counts[job[0]])
+
+
+def _pool(order: Order, parts: Sequence[_Part]) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context('spawn')
+    return ProcessPoolExecutor(order.processes, context, _begin, (parts,))
+
+
+def _result(future: 'Future[_R]', failed: str) -> _R:
     try:
         return future.result()
     except OSError as error:
         raise SynthesisError(
-            f'a recording could not be written: {error}; the same command goes on once that is '
-            'mended'
+            f'{failed}: {error}; the same command goes on once that is mended'
         ) from error
 
 
@@ -202,20 +239,18 @@ def _load_music(order: Order, progress: bool) -> dict[str, list[Music]]:
     return music
 
 
-def _build_banks(order: Order, pool: ProcessPoolExecutor, progress: bool) -> dict[str, Path]:
+def _build_banks(order: Order, progress: bool) -> dict[str, Path]:
     from tqdm import tqdm
 
     folder = order.cache / 'banks'
-    building = {piano.name: pool.submit(_build_bank, piano, folder) for piano in order.pianos}
-    bar = tqdm(building.items(), desc='pianos', unit='piano', disable=not progress)
-    return {name: _bank_path(future) for name, future in bar}
-
-
-def _bank_path(future: 'Future[Path]') -> Path:
-    try:
-        return future.result()
-    except OSError as error:
-        raise SynthesisError(f'a piano could not be kept: {error}') from error
+    with _pool(order, []) as pool:
+        building = {piano.name: pool.submit(_build_bank, piano, folder) for piano in order.pianos}
+        bar = tqdm(building.items(), desc='pianos', unit='piano', disable=not progress)
+        try:
+            return {name: _result(future, f'{name} could not be kept') for name, future in bar}
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _build_bank(piano: Piano, folder: Path) -> Path:
@@ -223,24 +258,36 @@ def _build_bank(piano: Piano, folder: Path) -> Path:
     return piano.bank_path(folder)
 
 
-def _begin() -> None:
-    # One thread a process: the processes share the cores already.
-    os.environ['OMP_NUM_THREADS'] = '1'
-
-
+_parts: Sequence[_Part] = ()
 _loaded: dict[Path, Bank] = {}
 
 
-def _make(part: _Part, index: int) -> float:
+def _begin(parts: Sequence[_Part]) -> None:
+    """Prepare a process: one that ends with its parent, and leaves Ctrl-C to it."""
+    global _parts
+    _parts = parts
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent:
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _make(number: int, index: int) -> float:
     """Make one recording; return the processor seconds it took."""
     begun = time.process_time()
+    part = _parts[number]
     banks = {}
     for name, path in part.banks.items():
         if path not in _loaded:
             _loaded[path] = load_bank(path)
         banks[name] = _loaded[path]
     random = np.random.default_rng([part.seed, part.number, index])
-    recording = make_recording(random, banks, part.music)
+    recording = make_recording(random, banks, part.weights, part.music)
     wav = recording.wav()
     stem = _stem(part.folder, index)
     recording.score.write(stem)

@@ -1,7 +1,7 @@
 """The pianos of a set: a YAML file that says which there are, where from, on what terms.
 
-One entry a piano: `name`, `licence`, `source`, where its sound is from, and `held_out: true` for
-the one never trained on. Its sound is one of
+One entry a piano: `name`, `licence`, `source`, `weight` (how often it is played compared with the
+others, 1 if not told), and `held_out: true` for one never trained on. Its sound is one of
 
 - `soundfont: FILE` with `program`, `bank` and `mellow`: see `soundfont_bank`;
 - `samples: FOLDER`: see `sample_folder_bank`;
@@ -39,6 +39,7 @@ class Piano:
     licence: str
     source: str
     held_out: bool
+    weight: float
     kind: str
     sound: str
     options: dict[str, Any]
@@ -62,6 +63,7 @@ class Piano:
             'licence': self.licence,
             'source': self.source,
             'held_out': self.held_out,
+            'weight': self.weight,
             self.kind: Path(self.sound).name,
             **self.options,
             'sha256': self.checksum(),
@@ -119,15 +121,17 @@ def _piano(entry: object, where: str, folder: Path) -> Piano:
         raise SynthesisError(f'{where} needs one of {", ".join(_SOUNDS)}')
     kind = kinds[0]
     known: dict[str, type] = {'name': str, 'licence': str, 'source': str, kind: str}
-    known |= {'held_out': bool, **_SOUNDS[kind]}
+    known |= {'held_out': bool, 'weight': float, **_SOUNDS[kind]}
     for key, value in entry.items():
         if key not in known:
             raise SynthesisError(f'{where} has no {key}: it has {", ".join(known)}')
-        if type(value) is not known[key]:
+        if type(value) is not known[key] and not (key == 'weight' and type(value) is int):
             raise SynthesisError(f'{where}: {key} is {value!r}, not a {known[key].__name__}')
     missing = [key for key in ('name', 'licence', 'source') if not entry.get(key)]
     if missing:
         raise SynthesisError(f'{where} has no {missing[0]}')
+    if not 0 < entry.get('weight', 1) < float('inf'):
+        raise SynthesisError(f'{where}: weight is {entry["weight"]}, not above 0')
     sound = entry[kind]
     if kind == 'procedural':
         if sound not in BODIES:
@@ -145,6 +149,7 @@ def _piano(entry: object, where: str, folder: Path) -> Piano:
         licence=entry['licence'],
         source=entry['source'],
         held_out=entry.get('held_out', False),
+        weight=float(entry.get('weight', 1)),
         kind=kind,
         sound=sound,
         options={key: entry[key] for key in _SOUNDS[kind] if key in entry},

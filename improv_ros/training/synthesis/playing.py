@@ -71,7 +71,7 @@ def play(
         wave = wave[max(0, -start) : len(sound) - max(0, start)]
         sound[max(0, start) :][: len(wave)] += np.float32(gain) * wave
     if touch.resonance and len(score.pedal):
-        sound = sound + touch.resonance * _sympathetic(sound, score.pedal, touch, random)
+        sound += np.float32(touch.resonance) * _sympathetic(sound, score.pedal, touch, random)
     if touch.knock:
         _add_knocks(sound, score, touch, random)
     return sound[:frames]

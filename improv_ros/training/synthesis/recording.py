@@ -62,11 +62,16 @@ class Recording:
 
 
 def make_recording(
-    random: np.random.Generator, banks: dict[str, Bank], music: Sequence[Music]
+    random: np.random.Generator,
+    banks: dict[str, Bank],
+    weights: dict[str, float],
+    music: Sequence[Music],
 ) -> Recording:
-    """Return a recording by chance: one piano, one of the collections, one room."""
+    """Return a recording by chance: one of the pianos, one of the collections, one room."""
     score, about = _music(random, music)
-    piano = str(random.choice(sorted(banks)))
+    names = sorted(banks)
+    chances = np.array([weights[name] for name in names])
+    piano = str(random.choice(names, p=chances / chances.sum()))
     touch = draw_touch(random)
     room = draw_room(random)
     microphone = draw_microphone(random)
@@ -78,11 +83,11 @@ def make_recording(
     about['room'] = room.about() if room else None
     noiseless = len(score.notes) and random.random() < _NOISELESS
     if not noiseless:
-        names = draw_noises(random)
-        noise = make_noise(names, random, frames)
+        noises = draw_noises(random)
+        noise = make_noise(noises, random, frames)
         if room and random.random() < 0.7:
             noise = _heard(noise, room, microphone, random)
-        about['noise'] = names
+        about['noise'] = noises
         if len(score.notes):
             snr = round(random.uniform(15, 60), 1)
             about['snr'] = snr
