@@ -76,6 +76,11 @@ def load_bank(path: Path) -> Bank:
     return Bank(samples=samples, **parts)
 
 
+def is_bank(path: Path) -> bool:
+    """Return whether a bank was saved at a path."""
+    return path.with_name(path.name + '.npz').is_file()
+
+
 def longest(key: int) -> float:
     """Return for how many seconds a key is sampled."""
     return _LONGEST + (_SHORTEST - _LONGEST) * key / (KEYS - 1)

@@ -27,7 +27,7 @@ import numpy as np
 
 from improv_ros.training.dataset import DatasetError, load_dataset
 
-from .bank import Bank, load_bank
+from .bank import Bank, is_bank, load_bank
 from .errors import SynthesisError
 from .pianos import Piano
 from .recording import SECONDS, Music, make_recording
@@ -35,6 +35,7 @@ from .recording import SECONDS, Music, make_recording
 FORMAT = 1
 TRAIN, HELD_OUT = 'train', 'held-out'
 _MANIFEST = 'manifest.json'
+_MOST_HOURS = 1000  # names of recordings have five digits
 _R = TypeVar('_R')
 _EVERY = 30.0  # seconds between two versions of the manifest
 
@@ -174,8 +175,10 @@ def _result(future: 'Future[_R]', failed: str) -> _R:
 
 
 def _check(order: Order) -> None:
-    if order.hours <= 0 or order.held_out_hours < 0:
-        raise SynthesisError('the hours to make are more than 0')
+    if not (0 < order.hours < _MOST_HOURS and 0 <= order.held_out_hours < _MOST_HOURS):
+        raise SynthesisError(f'the hours to make are more than 0 and below {_MOST_HOURS}')
+    if order.processes < 1:
+        raise SynthesisError('the recordings are made by 1 or more processes')
     if order.held_out_hours and not any(piano.held_out for piano in order.pianos):
         raise SynthesisError('held-out hours need a piano with held_out: true')
     if order.terms and len(order.terms) != len(order.music):
@@ -243,19 +246,22 @@ def _build_banks(order: Order, progress: bool) -> dict[str, Path]:
     from tqdm import tqdm
 
     folder = order.cache / 'banks'
-    with _pool(order, []) as pool:
-        building = {piano.name: pool.submit(_build_bank, piano, folder) for piano in order.pianos}
-        bar = tqdm(building.items(), desc='pianos', unit='piano', disable=not progress)
-        try:
-            return {name: _result(future, f'{name} could not be kept') for name, future in bar}
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    paths = {piano.name: piano.bank_path(folder) for piano in order.pianos}
+    missing = [piano for piano in order.pianos if not is_bank(paths[piano.name])]
+    if missing:
+        with _pool(order, []) as pool:
+            building = [pool.submit(_build_bank, piano, folder) for piano in missing]
+            try:
+                for future in tqdm(building, 'pianos', unit='piano', disable=not progress):
+                    _result(future, 'a piano could not be kept')
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return paths
 
 
-def _build_bank(piano: Piano, folder: Path) -> Path:
-    piano.bank(folder)
-    return piano.bank_path(folder)
+def _build_bank(piano: Piano, folder: Path) -> None:
+    piano.build().save(piano.bank_path(folder))
 
 
 _parts: Sequence[_Part] = ()

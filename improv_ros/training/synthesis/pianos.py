@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from .bank import Bank, load_bank
+from .bank import Bank
 from .errors import SynthesisError
 from .procedural import BODIES, build_procedural
 from .sample_folder_bank import build_sample_bank, find_samples
@@ -75,14 +75,8 @@ class Piano:
         code = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
         return folder / f'{self.name}-{code[:12]}'
 
-    def bank(self, folder: Path) -> Bank:
-        """Return its bank, kept in a folder from the first time on."""
-        path = self.bank_path(folder)
-        if not path.with_name(path.name + '.npz').is_file():
-            self._build().save(path)
-        return load_bank(path)
-
-    def _build(self) -> Bank:
+    def build(self) -> Bank:
+        """Return its bank, which takes some seconds; SynthesisError where its sound is unfit."""
         if self.kind == 'soundfont':
             return build_soundfont_bank(Path(self.sound), **self.options)
         if self.kind == 'samples':

@@ -42,17 +42,20 @@ class Score:
 
 def read_score(stem: Path) -> Score:
     """Return what `Score.write` wrote."""
-    notes, pedal = (
-        np.loadtxt(stem.with_name(stem.name + name), ndmin=2).reshape(-1, columns)
-        for name, columns in (('.tsv', 4), ('.pedal.tsv', 2))
-    )
-    return Score(notes, pedal)
+
+    def read(name: str, columns: int) -> np.ndarray:
+        lines = stem.with_name(stem.name + name).read_text('utf-8').splitlines()[1:]
+        rows = [line.split() for line in lines]
+        return np.array(rows, dtype=np.float64).reshape(-1, columns)
+
+    return Score(read('.tsv', 4), read('.pedal.tsv', 2))
 
 
 def make_score(notes: Iterable[tuple[float, ...]], pedal: Iterable[tuple[float, float]]) -> Score:
     """Return notes and pedal in order, each note ended where its key is struck again."""
     rows = np.array(list(notes), dtype=np.float64).reshape(-1, 4)
     rows = rows[np.lexsort((rows[:, PITCH], rows[:, ONSET]))]
+    rows[:, OFFSET] = np.maximum(rows[:, OFFSET], rows[:, ONSET] + _SHORTEST)
     keep = np.ones(len(rows), dtype=bool)
     for pitch in np.unique(rows[:, PITCH]):
         same = np.flatnonzero(rows[:, PITCH] == pitch)
@@ -145,7 +148,6 @@ def varied(score: Score, random: np.random.Generator, seconds: float) -> Score:
         if random.random() < 0.5:  # fingers that do not strike a chord at once
             notes[:, :2] += random.normal(0, random.uniform(0.001, 0.012), (len(notes), 1))
             notes[:, :2] = np.maximum(notes[:, :2], 0)
-        notes[:, OFFSET] = np.maximum(notes[:, OFFSET], notes[:, ONSET] + _SHORTEST)
     chance = random.random()
     if chance < 0.15:
         pedal = pedal[:0]
