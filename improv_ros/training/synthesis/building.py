@@ -12,6 +12,7 @@ Recording number i depends on the seed, i, pianos and music alone.
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 import hashlib
 import json
@@ -171,6 +172,11 @@ def _result(future: 'Future[_R]', failed: str) -> _R:
     except OSError as error:
         raise SynthesisError(
             f'{failed}: {error}; the same command goes on once that is mended'
+        ) from error
+    except BrokenProcessPool as error:
+        raise SynthesisError(
+            'one of the processes was killed, perhaps for lack of memory: the same command goes '
+            'on, with fewer --processes where it happens again'
         ) from error
 
 

@@ -10,6 +10,7 @@ others, 1 if not told), and `held_out: true` for one never trained on. Its sound
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 import hashlib
 import json
 from pathlib import Path
@@ -44,6 +45,7 @@ class Piano:
     sound: str
     options: dict[str, Any]
 
+    @cached_property
     def checksum(self) -> str:
         """Return the SHA-256 of all its sample files, '' where there are none."""
         if self.kind == 'procedural':
@@ -52,8 +54,7 @@ class Piano:
         files = [path] if self.kind == 'soundfont' else sorted(find_samples(path).values())
         digest = hashlib.sha256()
         for file in files:
-            with file.open('rb') as data:
-                digest.update(hashlib.file_digest(data, 'sha256').digest())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
 
     def about(self) -> dict[str, Any]:
@@ -66,12 +67,12 @@ class Piano:
             'weight': self.weight,
             self.kind: Path(self.sound).name,
             **self.options,
-            'sha256': self.checksum(),
+            'sha256': self.checksum,
         }
 
     def bank_path(self, folder: Path) -> Path:
         """Return where in a folder its bank is kept."""
-        what = [_BANK_FORMAT, self.kind, self.checksum() or self.sound, self.options]
+        what = [_BANK_FORMAT, self.kind, self.checksum or self.sound, self.options]
         code = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
         return folder / f'{self.name}-{code[:12]}'
 
