@@ -31,12 +31,15 @@ DESCRIPTIONS = {
     'lookahead': ('Time from publishing a note to when it sounds', 's'),
     'temperature': ('Below 1 keeps to what is likely, above 1 dares more', ''),
     'top_p': ('Only the likeliest choices with together this probability are drawn from', ''),
+    'repetition_control': ('Taken from a key each time it lately followed the same three', 'nats'),
+    'follow': ('How far an answer keeps to the density, register and loudness heard', ''),
     'lowest_pitch': ('Lowest pitch the robot may play', 'MIDI pitch'),
     'highest_pitch': ('Highest pitch the robot may play', 'MIDI pitch'),
     'max_polyphony': ('Most keys the robot holds at once', 'keys'),
     'max_note_seconds': ('No key is held longer', 's'),
     'max_silence': ('Silence after which the robot, while it speaks, plays on', 's'),
     'max_density': ('Most notes begun within a second', 'notes'),
+    'min_repeat_interval': ('Time from pressing a key to pressing it again, at the soonest', 's'),
     'shortest_answer': ('Shortest answer, whatever the phrase', 's'),
     'longest_answer': ('Longest answer, whatever the phrase', 's'),
     'ignore_while_speaking': ('True to hear nothing while speaking, if cancel_echo fails', ''),
@@ -131,7 +134,8 @@ class Improviser(ManagedNode):
         if body:
             values['playable'] = frozenset(body.pitches)
             values['max_polyphony'] = min(values['max_polyphony'], len(body.strikers))
-            values['min_repeat_interval'] = body.repeat / SECOND
+            repeat = body.repeat / SECOND
+            values['min_repeat_interval'] = max(values['min_repeat_interval'], repeat)
         return Manners(**values)
 
     def _refuse_contradictions(self, parameters: list[Parameter]) -> SetParametersResult:
