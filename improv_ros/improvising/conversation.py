@@ -27,7 +27,7 @@ from .speech import Speech
 from .vocabulary import DRUM_CHANNEL, LOWEST_PITCH, SUSTAIN, key_of
 
 MARGIN = SECOND // 50  # generate a little past the lookahead: the caller comes again in 20 ms
-STEPS_PER_CALL = 16  # so that one call never takes long
+STEPS_PER_CALL = 6  # so that one call never takes long: `now` soon is past
 ECHO = SECOND * 3 // 10  # how long the robot's last note may still be heard as a new one
 ANSWER_TO_NOTHING = 8 * SECOND  # the length of an answer to no phrase
 LONGEST_COMING_TO_AN_END = 2 * SECOND

@@ -18,15 +18,18 @@ from .vocabulary import (
     velocity_value,
 )
 
-MOST = 3.0
+MOST = 8.0
 """Nats: no choice is made unlikelier by more, beside another."""
 
-MOST_PACE = 0.7  # nats for each factor of e in a wait
+MOST_PACE = 0.7  # nats for each factor of e in a wait, so 5 between none and the longest
 MEMORY = 4 * SECOND  # what is played now is what was played in this time
 PRIOR = SECOND  # as if the aim had been kept for so long before the beginning
-NARROWEST_PITCH, NARROWEST_VELOCITY = 6.0, 8.0
+NARROWEST_PITCH, NARROWEST_VELOCITY = 6.0, 10.0
 
 _WAITS = np.log1p(TIME_VALUES)
+SLOWING = MOST_PACE * _WAITS
+"""Nats that make waits longer, as at the end of a piece."""
+
 _PITCHES = LOWEST_PITCH + np.arange(KEYS)
 _VELOCITIES = np.array([velocity_value(step) for step in range(1, VELOCITIES + 1)])
 
@@ -85,8 +88,7 @@ class Leaning:
         if self._aim.velocity:
             played = [velocity for _, _, velocity in self._notes]
             loudness = _near(_VELOCITIES, *self._aim.velocity, NARROWEST_VELOCITY, played)
-        waits = np.clip(pace * _WAITS, -MOST, MOST)
-        return Bias(strength * waits, strength * what, strength * loudness)
+        return Bias(strength * pace * _WAITS, strength * what, strength * loudness)
 
     def _pace(self, time: int) -> float:
         """Return how much to slow down: the nats for each factor of e in a wait."""
@@ -103,12 +105,14 @@ class Leaning:
 def _near(
     values: np.ndarray, mean: float, spread: float, narrowest: float, played: list[int]
 ) -> np.ndarray:
-    """Return the nats that a bell curve takes from each value.
+    """Return the nats taken from each value: as a bell curve's near its middle, then evenly.
 
-    Its middle lies beyond the mean by as much as what was played lies short of it, but by one
+    So where the model is sure of what is far off, each note still comes a little nearer. The
+    middle lies beyond the mean by as much as what was played lies short of it, but by one
     standard deviation at most.
     """
     width = max(spread, narrowest)
     if played:
         mean += float(np.clip(mean - sum(played) / len(played), -width, width))
-    return -np.minimum(((values - mean) / width) ** 2 / 2, MOST)
+    away = np.abs(values - mean) / width
+    return -np.minimum(np.where(away < 1, away**2 / 2, away - 0.5), MOST)

@@ -2,8 +2,8 @@
 
 An answer does not stop like a clock. Within the window in which it may end it waits for a
 rest, which may be the shorter the later it is, and where the music takes none until the window
-closes, it ends after a whole chord. Then keys are let go as the model would, and the pedal is
-up at last.
+closes, it ends after a whole chord. The music slows down on the way. Then keys are let go as
+the model would, and the pedal is up at last.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ import numpy as np
 from improv_ros.event_text import TimedEvent, is_note_on
 
 from .hands import Hands
-from .leaning import Aim, Leaning
+from .leaning import SLOWING, Aim, Leaning
 from .model import Model, Snapshot
 from .repetition import Repetition
 from .sampling import Bias
@@ -121,15 +121,24 @@ class Speech:
         strength = settings.follow if settings.mode == 'respond' else 1.0
         leaning = self._leaning.bias(time, strength)
         repeated = self._repetition.bias(settings.repetition_control)
-        return leaning._replace(what=leaning.what + repeated)
+        slowing = SLOWING * self._ending(time)
+        return leaning._replace(time=leaning.time + slowing, what=leaning.what + repeated)
+
+    def _ending(self, time: int) -> float:
+        """Return how far the end has come: 0 before the window, 1 once it is closed."""
+        if self._closing_since is not None:
+            return 1.0
+        if self.end is None:
+            return 0.0
+        begin, finish = self.end
+        return min(max((time - begin) / max(finish - begin, 1), 0.0), 1.0)
 
     def _may_end_before(self, onset: int) -> bool:
         """Whether this is the time to end, and the rest before the next onset a place to."""
         if self.end is None or self.first_onset is None or onset < self.end[0]:
             return False
-        begin, finish = self.end
-        left = max(0.0, (finish - onset) / max(finish - begin, 1))
-        return onset - self._last_onset >= CHORD + left * (REST - CHORD)
+        rest = CHORD + (1 - self._ending(onset)) * (REST - CHORD)
+        return onset - self._last_onset >= rest
 
     def _say(self, event: TimedEvent) -> None:
         """Note an event that is going to be published, wherever it is to be known."""

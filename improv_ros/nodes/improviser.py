@@ -100,6 +100,7 @@ class Improviser(ManagedNode):
         self._generated = 0
         self._hearing = LatencyFigures()
         self._thinking = LatencyFigures()
+        self._notice = LatencyFigures()
         self._listener = NoteListener(self, 'heard_notes', self._hear, self.time)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(TICK, self._advance, clock=steady)
@@ -118,13 +119,15 @@ class Improviser(ManagedNode):
             self._notes = None
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """Tell what the robot is doing, what it remembers and how long it thinks."""
+        """Tell what the robot is doing, how long it thinks and how far ahead it publishes."""
         return '', {
             'speaking': self._conversation.speaking,
             'notes remembered': self._conversation.memory,
             'notes generated': self._generated,
             **self._hearing.figures('sound to improviser'),
             **self._thinking.figures('thinking'),
+            'notice at least (ms)': f'{self._notice.percentile(0.0):.1f}',
+            'notice p5 (ms)': f'{self._notice.percentile(0.05):.1f}',
             **self._listener.figures(),
         }
 
@@ -165,6 +168,9 @@ class Improviser(ManagedNode):
         if events:
             self._thinking.add(time.monotonic_ns() - began)
         self._publish(events)
+        published = self.time.now()
+        for event in events:
+            self._notice.add(event.time - published)
 
     def _publish(self, events: list[TimedEvent]) -> None:
         if events:
