@@ -23,6 +23,7 @@ FIRST_WAIT = SECOND * 3 // 10  # the first note comes at most this late
 CHORD = SECOND // 20  # notes closer than this are one chord
 LONGEST_CHORD = SECOND * 3 // 10
 REST = SECOND * 6 // 10  # long enough to end as soon as it is time
+LAST_NOTE = SECOND * 4 // 10  # a chord that is down at the end rings so long
 CLOSING = SECOND * 3 // 2  # how long the last notes may take to go
 
 
@@ -67,11 +68,14 @@ class Speech:
         if closing and not hands.sounding and not hands.pedal:
             self.closed = True
             return []
+        soonest = earliest
+        if closing and hands.sounding:
+            soonest = max(earliest, self._last_onset + LAST_NOTE)
         event = None
-        if earliest <= latest:
+        if soonest <= latest:
             event = self._model.propose(
                 self._random,
-                earliest,
+                soonest,
                 latest,
                 lambda time: self._allowed(earliest, time, settings),
                 settings.temperature,

@@ -1,13 +1,27 @@
 """The manners of an answer: in the manner of the phrase, to a good end, and never in the way."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 from room import MS, SECOND, Room, play_phrase, room
 from scripted_runtime import ScriptedRuntime
+from uniform_runtime import UniformRuntime
 
-from improv_ros.event_text import TimedEvent, is_note_on, note_off, note_on
+from improv_ros.event_text import TimedEvent, is_note_off, is_note_on, note_off, note_on
+from improv_ros.improvising.runtime import Memory
+from improv_ros.improvising.speech import LAST_NOTE
+from improv_ros.improvising.vocabulary import KEYS, RELEASE
+
+
+class Heavy(UniformRuntime):
+    """Would rather hold a key than let it go."""
+
+    def what_logits(self, memory: Memory, time: int) -> np.ndarray:
+        logits = super().what_logits(memory, time)
+        logits[RELEASE : RELEASE + KEYS] -= 6
+        return logits
+
 
 CHORDS = [(30 + 3 * chord + i, 4 if i else 40) for chord in range(5) for i in range(3)]
 SCALE = [(30 + i, 12 if i else 63) for i in range(20)]
@@ -49,6 +63,7 @@ def test_sounds_like_the_phrase_as_far_as_it_is_to_follow(phrase):
     assert (near[1:] < far[1:] / 2).all()
 
 
+@settings(max_examples=40)
 @given(st.floats(1.0, 15.0), st.integers(0, 9))
 def test_never_ends_within_a_chord(seconds, seed):
     here = room(seed, ScriptedRuntime(CHORDS), follow=0.0, repetition_control=0.0)
@@ -63,6 +78,15 @@ def test_ends_before_a_rest_where_the_music_makes_one(seconds):
     notes = [event.values[0] - 21 for event in answer(here, seconds) if is_note_on(event)]
     if 2 * seconds / 5 > 3.0:  # the time in which it may end is longer than a scale
         assert notes[-1] == SCALE[-1][0]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_what_is_held_at_the_end_rings(seed):
+    events = answer(room(seed, Heavy()), 5.0)
+    last = max(event.time for event in events if is_note_on(event))
+    ended = [event.time for event in events if is_note_off(event) and event.time > last]
+    assert len(ended) >= 3
+    assert min(ended) >= last + LAST_NOTE
 
 
 def test_where_nothing_was_answered_yet_the_phrase_goes_on():
