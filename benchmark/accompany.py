@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import time
 
 import numpy as np
-from performances import MS, SECOND, notes, performances
+from performances import MS, PROCESSOR_TIME, SECOND, clock_of, notes, performances
 
 from improv_ros.event_text import TimedEvent, is_note_on
 from improv_ros.improvising import Conversation, Settings, load_model
@@ -42,7 +41,9 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=120)
     parser.add_argument('--lookahead', type=float, default=Settings().lookahead)
     parser.add_argument('--model', default='', help='model file; default: the shipped one')
+    parser.add_argument('--processor-time', action='store_true', help=PROCESSOR_TIME)
     arguments = parser.parse_args()
+    clock = clock_of(arguments.processor_time)
     heard = stream(arguments.folder, arguments.notes_per_second, arguments.seconds)
     settings = Settings(mode='accompany', lookahead=arguments.lookahead)
     conversation = Conversation(load_model(arguments.model), settings, seed=1)
@@ -51,13 +52,13 @@ def main() -> None:
     looks: list[float] = []
     said = 0
     while at < len(heard):
-        began = time.perf_counter()
+        began = clock()
         while at < len(heard) and heard[at].time <= now:
             conversation.hear(heard[at], now)
             at += 1
-        listened = time.perf_counter()
+        listened = clock()
         events = conversation.advance(now)
-        ended = time.perf_counter()
+        ended = clock()
         hearing += listened - began
         thinking += ended - listened
         looks.append(ended - began)

@@ -2,7 +2,7 @@
 
 For each strength of `follow`: how the density, mean pitch, mean velocity and length of answers
 go with those of their phrases (Pearson's correlation, and the mean absolute difference), and how
-answers end: how long the last note rings, and how long the player had waited before it. Then how
+answers end: how long the last note sounds, and how long the player had waited before it. Then how
 soon an answer comes: from when the phrase is known to have ended to its first event, and the
 network's part of it.
 
@@ -12,12 +12,12 @@ network's part of it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-import time
 from typing import Any
 
 import numpy as np
-from performances import MS, SECOND, notes, performances
+from performances import MS, PROCESSOR_TIME, SECOND, clock_of, notes, performances
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on, note_off
 from improv_ros.improvising import Conversation, Settings
@@ -31,19 +31,20 @@ SHORTEST, LONGEST = 4.0, 12.0  # seconds of a phrase
 class Timed:
     """A runtime that adds up the time that it takes."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
         self._runtime = runtime
+        self.clock = clock
         self.seconds = 0.0
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(self._runtime, name)
 
         def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
+            began = self.clock()
             try:
                 return function(*arguments)
             finally:
-                self.seconds += time.perf_counter() - began
+                self.seconds += self.clock() - began
 
         return timed
 
@@ -80,10 +81,10 @@ def answer(
     while conversation.speaking or not said:
         now += 20 * MS
         runtime.seconds = 0.0
-        began = time.perf_counter()
+        began = runtime.clock()
         said += conversation.advance(now)
         if said and first is None:
-            first = time.perf_counter() - began, runtime.seconds
+            first = runtime.clock() - began, runtime.seconds
     assert first is not None
     return said, *first
 
@@ -95,11 +96,14 @@ def character(events: list[TimedEvent]) -> tuple[float, ...]:
 
 
 def ending(events: list[TimedEvent]) -> tuple[float, float]:
-    """Return how long the last note rings, and the wait before the last chord, in seconds."""
+    """Return how long the last note sounds, by key or pedal, and the wait before the last chord.
+
+    Both are in seconds.
+    """
     onsets = notes(events)[:, 0]
     before = onsets[onsets < onsets[-1] - 0.05]
-    released = max(event.time for event in events if is_note_off(event)) / SECOND
-    return released - onsets[-1], onsets[-1] - before[-1] if len(before) else 0.0
+    wait = onsets[-1] - before[-1] if len(before) else 0.0
+    return events[-1].time / SECOND - onsets[-1], wait
 
 
 def main() -> None:
@@ -108,8 +112,9 @@ def main() -> None:
     parser.add_argument('--answers', type=int, default=60)
     parser.add_argument('--follow', type=float, nargs='+', default=[0.0, Settings().follow, 1.0])
     parser.add_argument('--model', default='', help='model file; default: the shipped one')
+    parser.add_argument('--processor-time', action='store_true', help=PROCESSOR_TIME)
     arguments = parser.parse_args()
-    runtime = Timed(load_runtime(arguments.model))
+    runtime = Timed(load_runtime(arguments.model), clock_of(arguments.processor_time))
     model = Model(runtime)
     heard = phrases(arguments.folder, arguments.answers)
     asked = np.array([character(phrase) for phrase in heard])
@@ -130,7 +135,7 @@ def main() -> None:
                 f'{figure:<18}{phrase.mean():9.1f}{reply.mean():9.1f}{together:13.2f}{apart:12.2f}'
             )
         ring, wait = np.percentile(np.array(endings), [10, 50, 90], axis=0).T
-        print('the last note rings, s, p10/50/90:      {:.2f} / {:.2f} / {:.2f}'.format(*ring))
+        print('the last note sounds, s, p10/50/90:     {:.2f} / {:.2f} / {:.2f}'.format(*ring))
         print('the wait before the last chord, s:      {:.2f} / {:.2f} / {:.2f}'.format(*wait))
     whole, network = np.percentile(np.array(soon) * 1000, [50, 99], axis=0).T
     print('\nto the first event, ms, p50/99:  {:.1f} / {:.1f}'.format(*whole))

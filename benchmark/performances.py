@@ -1,7 +1,8 @@
 """Real performances for benchmarks of playing, and how music is summed up."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+import time
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from improv_ros.event_text import (
 SECOND = 1_000_000_000
 MS = SECOND // 1000
 PLAYED = ('no', 'nf', 'cc')
+PROCESSOR_TIME = 'count only the time that this process ran, where the machine does other work too'
+
+
+def clock_of(processor_time: bool) -> Callable[[], float]:
+    """Return the clock to measure with: of the wall, or of the time that this process ran."""
+    return time.process_time if processor_time else time.perf_counter
 
 
 def performances(folder: Path, number: int, seed: int = 1) -> list[list[TimedEvent]]:

@@ -93,7 +93,7 @@ class Conversation:
     def advance(self, now: int) -> list[TimedEvent]:
         """Return what to publish now; call this every 10 to 20 ms.
 
-        Every event lies more than half a lookahead after `now`.
+        Every event lies three quarters of a lookahead after `now` or later.
         """
         self._finish(now)
         self._take_turn(now)
@@ -102,8 +102,8 @@ class Conversation:
             return []
         speech.forget_played(now)
         lookahead = nanoseconds(self.settings.lookahead)
-        # A sixth of the lookahead is the time that thinking and publishing may take.
-        floor, horizon = now + lookahead * 2 // 3, now + lookahead + MARGIN
+        # A quarter of the lookahead is left for thinking and for publishing.
+        floor, horizon = now + lookahead * 3 // 4, now + lookahead + MARGIN
         events: list[TimedEvent] = []
         for _ in range(STEPS_PER_CALL):
             if speech.closed or speech.frontier >= horizon:

@@ -45,7 +45,7 @@ class Room:
             elif cleared is not None:
                 assert event.kind == 'cc' and event.values == (0, 64, 0) and event.time > cleared
             else:
-                assert event.time >= self.now + settings.lookahead * SECOND / 2
+                assert event.time >= self.now + settings.lookahead * SECOND * 0.749
             assert not self.published or event.time >= self.published[-1][0].time
             self.published.append((event, settings))
         return events
