@@ -1,16 +1,9 @@
-"""When to listen, when to speak and what may be said: a pure state machine.
+"""When to listen and when to speak: a pure state machine.
 
 It has no clock and no topic: the caller says what was heard and what time it is, and gets the
-events to publish. All times are nanoseconds of the caller's clock.
-
-Whatever the model proposes, what is published keeps these rules: a key is released only after
-it was pressed and is not pressed again before; every key pressed is released within
-`max_note_seconds`, or cleared; pitches, polyphony, density and repeats keep to the settings; all
-events lie at least half a lookahead ahead; an answer ends with all keys and the pedal up.
+events to publish. All times are nanoseconds of the caller's clock. What may be said, whatever
+the model proposes, is the matter of `Hands`; how a speech comes to its end, of `Speech`.
 """
-
-from collections import deque
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,70 +14,23 @@ from improv_ros.event_text import (
     is_note_off,
     is_note_on,
     note_off,
+    note_on,
 )
 
-from .model import Model, Snapshot
-from .settings import Settings
-from .vocabulary import (
-    DRUM_CHANNEL,
-    LOWEST_PITCH,
-    PEDAL_DOWN,
-    PEDAL_UP,
-    PRESS,
-    RELEASE,
-    SUSTAIN,
-    WHATS,
-    key_of,
-)
+from .hands import Hands
+from .leaning import HUMAN, aim_at
+from .model import Model
+from .phrase import Phrase
+from .repetition import Repetition
+from .settings import SECOND, Settings, nanoseconds
+from .speech import Speech
+from .vocabulary import DRUM_CHANNEL, LOWEST_PITCH, SUSTAIN, key_of
 
-SECOND = 1_000_000_000
 MARGIN = SECOND // 50  # generate a little past the lookahead: the caller comes again in 20 ms
-STEPS_PER_CALL = 16  # so that one call never takes long
-FIRST_WAIT = SECOND * 3 // 10  # an answer's first note comes at most this late
-CLOSING = SECOND * 3 // 2  # how long an answer may take to let its last notes go
-SHORTEST_NOTE = SECOND * 3 // 100
-PEDAL_REST = SECOND // 10  # between two moves of the pedal
+STEPS_PER_CALL = 6  # so that one call never takes long: `now` soon is past
 ECHO = SECOND * 3 // 10  # how long the robot's last note may still be heard as a new one
 ANSWER_TO_NOTHING = 8 * SECOND  # the length of an answer to no phrase
-
-
-def _nanoseconds(seconds: float) -> int:
-    return round(seconds * SECOND)
-
-
-@dataclass
-class _Phrase:
-    """What the person is playing: from its first onset to the latest press or release."""
-
-    start: int
-    latest: int
-
-
-@dataclass
-class _Speech:
-    """What the robot is saying.
-
-    start: when it begins; end: after this no new note, None if nobody said when; frontier:
-    time of the latest event published; sounding: pitch to onset; pressed: pitch to its latest
-    onset; quiet_since: when the last key went up; trail: times of events not yet played, and
-    what the model knew after each.
-    """
-
-    start: int
-    end: int | None
-    trail: deque[tuple[int, Snapshot]]
-    frontier: int = 0
-    sounding: dict[int, int] = field(default_factory=dict)
-    pedal: bool = False
-    pedal_moved: int | None = None
-    quiet_since: int = 0
-    onsets: deque[int] = field(default_factory=deque)
-    pressed: dict[int, int] = field(default_factory=dict)
-    said_anything: bool = False
-    closed: bool = False
-
-    def __post_init__(self) -> None:
-        self.frontier = self.quiet_since = self.start
+LONGEST_COMING_TO_AN_END = 2 * SECOND
 
 
 class Conversation:
@@ -97,8 +43,11 @@ class Conversation:
         self.settings = settings
         self._model = model
         self._random = np.random.default_rng(seed)
-        self._phrase: _Phrase | None = None
-        self._speech: _Speech | None = None
+        self._hands = Hands()
+        self._repetition = Repetition()
+        self._phrase: Phrase | None = None
+        self._answered: Phrase | None = None
+        self._speech: Speech | None = None
         self._held: dict[int, int] = {}  # keys the person holds, to when they were pressed
         self._stopped = False
         self._spoke_until = -ECHO
@@ -121,42 +70,45 @@ class Conversation:
             return []
         silenced = []
         if is_note_on(event) and event.values[2] != DRUM_CHANNEL:
+            pitch, velocity, _ = event.values
             if self._speech and self.settings.mode == 'respond':
-                silenced = self._fall_silent(now)
-            self._held[key_of(event.values[0])] = event.time
+                silenced = self._yield(now)
+            self._held[key_of(pitch)] = event.time
             self.memory += 1
             if self._phrase is None:
-                self._phrase = _Phrase(event.time, event.time)
-            self._phrase.latest = max(self._phrase.latest, event.time)
+                self._phrase = Phrase(event.time)
+            self._phrase.press(event.time, LOWEST_PITCH + key_of(pitch), velocity)
         elif is_note_off(event):
             self._held.pop(key_of(event.values[0]), None)
             if self._phrase is not None:
-                self._phrase.latest = max(self._phrase.latest, event.time)
+                self._phrase.release(event.time)
         elif event.kind == 'cl':
             self._held.clear()
         if not (self._speech and self.settings.mode == 'solo'):
             self._model.observe(event)
             if self._speech:  # what the model knew before it heard this is no place to go back to
-                self._speech.trail = deque([(now, self._model.snapshot())])
+                self._speech.listen_from(now)
         return silenced
 
     def advance(self, now: int) -> list[TimedEvent]:
         """Return what to publish now; call this every 10 to 20 ms.
 
-        Every event lies half a lookahead after `now` or later.
+        Every event lies three quarters of a lookahead after `now` or later.
         """
         self._finish(now)
         self._take_turn(now)
         speech = self._speech
         if speech is None:
             return []
-        self._forget_played(speech, now)
-        horizon = now + _nanoseconds(self.settings.lookahead) + MARGIN
+        speech.forget_played(now)
+        lookahead = nanoseconds(self.settings.lookahead)
+        # A quarter of the lookahead is left for thinking and for publishing.
+        floor, horizon = now + lookahead * 3 // 4, now + lookahead + MARGIN
         events: list[TimedEvent] = []
         for _ in range(STEPS_PER_CALL):
             if speech.closed or speech.frontier >= horizon:
                 break
-            events += self._say_next(speech, now)
+            events += speech.say_next(floor, self.settings)
         return events
 
     def improvise(self, now: int) -> None:
@@ -164,7 +116,7 @@ class Conversation:
         self._stopped = False
         self._finish(now)
         if self._speech is None:
-            self._begin(now, None if self.settings.mode == 'solo' else self._answer_length())
+            self._begin(now)
 
     def stop(self, now: int) -> list[TimedEvent]:
         """Fall silent now; return what to publish for it.
@@ -180,12 +132,12 @@ class Conversation:
     def forget(self) -> None:
         """Drop the memory of what was heard; what sounds goes on."""
         self._model.reset()
-        self._phrase = None
+        self._phrase = self._answered = None
         self.memory = 0
         if self._speech:
-            for pitch, onset in self._speech.sounding.items():
-                self._model.observe(TimedEvent(onset, 'no', (pitch, 64, 0)))
-            self._speech.trail = deque([(self._speech.start, self._model.snapshot())])
+            for pitch, onset in self._hands.sounding.items():
+                self._model.observe(note_on(onset, pitch, 64))
+            self._speech.listen_from(self._speech.start)
 
     # -- turns ---------------------------------------------------------------------------
 
@@ -198,19 +150,19 @@ class Conversation:
         if speech is not None:
             wrong_mode = mode == 'respond' or (mode == 'accompany' and silent)
             if speech.end is None and wrong_mode:
-                speech.end = speech.frontier
+                speech.end = (speech.frontier, speech.frontier + LONGEST_COMING_TO_AN_END)
         elif mode == 'respond':
             if self._phrase is not None and silent:
-                self._begin(now, self._answer_length())
+                self._begin(now)
         elif not self._stopped and (mode == 'solo' or self._phrase is not None):
-            self._begin(now, None)
+            self._begin(now)
 
     def _person_silent(self, now: int) -> bool:
         """Whether the person has paused: no key held and none moved. The pedal is no sound."""
-        longest = _nanoseconds(self.settings.max_note_seconds)
+        longest = nanoseconds(self.settings.max_note_seconds)
         if any(now - onset < longest for onset in self._held.values()):
             return False
-        pause = _nanoseconds(self.settings.pause)
+        pause = nanoseconds(self.settings.pause)
         return self._phrase is None or now - self._phrase.latest >= pause
 
     def _may_be_echo(self, event: TimedEvent) -> bool:
@@ -219,20 +171,30 @@ class Conversation:
             return False
         return self._speech is not None or event.time < self._spoke_until + ECHO
 
-    def _answer_length(self) -> int:
-        phrase = self._phrase
-        length = phrase.latest - phrase.start if phrase else ANSWER_TO_NOTHING
-        shortest = _nanoseconds(self.settings.shortest_answer)
-        return min(max(length, shortest), _nanoseconds(self.settings.longest_answer))
-
-    def _begin(self, now: int, length: int | None) -> None:
-        start = now + _nanoseconds(self.settings.lookahead)
-        if self.settings.mode != 'accompany':
-            self._phrase = None
+    def _begin(self, now: int) -> None:
+        """Begin a speech: an answer to the phrase in 'respond', else one without an end."""
+        mode, phrase = self.settings.mode, self._phrase
         if self._model.keyboard.pedal:  # the person's foot; the robot begins without pedal
             self._model.observe(control_change(now, SUSTAIN, 0))
-        trail = deque([(now, self._model.snapshot())])
-        self._speech = _Speech(start, None if length is None else start + length, trail)
+        start = now + nanoseconds(self.settings.lookahead)
+        aim = aim_at(phrase.character) if phrase and mode == 'respond' else HUMAN
+        self._speech = Speech(
+            self._model, self._hands, self._repetition, self._random, aim, now, start
+        )
+        if mode == 'respond':
+            self._speech.end = self._answer_end(start, phrase)
+        self._answered = phrase
+        if mode != 'accompany':
+            self._phrase = None
+
+    def _answer_end(self, start: int, phrase: Phrase | None) -> tuple[int, int]:
+        """Return from when to when an answer that starts then may end."""
+        shortest = nanoseconds(self.settings.shortest_answer)
+        longest = nanoseconds(self.settings.longest_answer)
+        length = phrase.length if phrase else ANSWER_TO_NOTHING
+        length = min(max(length, shortest), longest)
+        leeway = min(length // 5, LONGEST_COMING_TO_AN_END)
+        return start + max(length - leeway, shortest), start + min(length + leeway, longest)
 
     def _finish(self, now: int) -> None:
         """Stop speaking when the last event has been played."""
@@ -240,126 +202,27 @@ class Conversation:
             self._spoke_until = self._speech.frontier
             self._speech = None
 
+    def _yield(self, now: int) -> list[TimedEvent]:
+        """Leave the floor to the person; where nothing had sounded yet, their phrase goes on."""
+        assert self._speech is not None
+        onset = self._speech.first_onset
+        if onset is None or onset > now:
+            self._phrase = self._answered
+        return self._fall_silent(now)
+
     def _fall_silent(self, now: int) -> list[TimedEvent]:
         """Withdraw what is published, and remember only what was really played."""
         assert self._speech is not None
         speech, self._speech = self._speech, None
         self._spoke_until = now
-        self._forget_played(speech, now)
+        speech.forget_played(now)
         self._model.restore(speech.trail[0][1])
         for key in sorted(self._model.keyboard.down - set(self._held)):
             self._model.observe(note_off(now, LOWEST_PITCH + key))
-        if speech.pedal_moved is None:
+        pedalled = self._hands.pedal_moved is not None
+        self._hands.drop(now)
+        if not pedalled:
             return [clear(now)]
         pedal_up = control_change(now + SECOND // 1000, SUSTAIN, 0)
         self._model.observe(pedal_up)
         return [clear(now), pedal_up]
-
-    @staticmethod
-    def _forget_played(speech: _Speech, now: int) -> None:
-        """Keep of the trail only the latest moment that is past, and those to come."""
-        while len(speech.trail) > 1 and speech.trail[1][0] <= now:
-            speech.trail.popleft()
-
-    # -- speaking ------------------------------------------------------------------------
-
-    def _say_next(self, speech: _Speech, now: int) -> list[TimedEvent]:
-        """Return the next event, or all that ends the speech."""
-        settings = self.settings
-        ahead = now + _nanoseconds(settings.lookahead) // 2
-        earliest = max(speech.frontier, ahead)
-        closing = speech.end is not None and earliest >= speech.end
-        if closing and not speech.sounding and not speech.pedal:
-            speech.closed = True
-            return []
-        latest = earliest + (
-            _nanoseconds(settings.max_silence) if speech.said_anything else FIRST_WAIT
-        )
-        allowed = self._allowed(speech, earliest, closing)
-        if closing:
-            assert speech.end is not None
-            latest = speech.end + CLOSING
-        elif not speech.sounding and speech.said_anything:
-            latest = max(earliest, speech.quiet_since + _nanoseconds(settings.max_silence))
-        event = None
-        if earliest <= latest:
-            event = self._model.propose(
-                self._random, earliest, latest, allowed, settings.temperature, settings.top_p
-            )
-        if event is None:
-            return self._close(speech, earliest)
-        event = self._in_bounds(speech, event, earliest)
-        self._say(speech, event)
-        return [event]
-
-    def _allowed(self, speech: _Speech, earliest: int, closing: bool) -> np.ndarray:
-        """Return which events may come next, bool (WHATS,)."""
-        settings = self.settings
-        allowed = np.zeros(WHATS, bool)
-        if not closing and len(speech.sounding) < settings.max_polyphony:
-            allowed[PRESS - LOWEST_PITCH + np.array(settings.pitches)] = True
-            for pitch in speech.sounding:
-                allowed[PRESS + pitch - LOWEST_PITCH] = False
-        silence = _nanoseconds(settings.max_silence) // 2
-        quiet = not speech.sounding and earliest - speech.quiet_since >= silence
-        if not speech.said_anything or (quiet and not closing):
-            return allowed
-        for pitch in speech.sounding:
-            allowed[RELEASE + pitch - LOWEST_PITCH] = True
-        rested = speech.pedal_moved is None or earliest - speech.pedal_moved >= PEDAL_REST
-        allowed[PEDAL_UP] = speech.pedal and (rested or closing)
-        allowed[PEDAL_DOWN] = not speech.pedal and rested and not closing
-        return allowed
-
-    def _in_bounds(self, speech: _Speech, event: TimedEvent, earliest: int) -> TimedEvent:
-        """Return the event, later where it comes too soon, or a release that is due before."""
-        time = event.time
-        if is_note_on(event):
-            densest = int(self.settings.max_density)
-            if len(speech.onsets) >= densest:
-                time = max(time, speech.onsets[-densest] + SECOND)
-            if event.values[0] in speech.pressed:
-                interval = _nanoseconds(self.settings.min_repeat_interval)
-                time = max(time, speech.pressed[event.values[0]] + interval)
-        elif is_note_off(event):
-            time = max(time, speech.sounding[event.values[0]] + SHORTEST_NOTE)
-        if speech.sounding:
-            pitch, onset = min(speech.sounding.items(), key=lambda item: item[1])
-            due = max(onset + _nanoseconds(self.settings.max_note_seconds), earliest)
-            if due <= time:
-                return note_off(due, pitch)
-        return event._replace(time=time)
-
-    def _say(self, speech: _Speech, event: TimedEvent) -> None:
-        """Note an event that is going to be published, here and in the model."""
-        if is_note_on(event):
-            speech.sounding[event.values[0]] = event.time
-            speech.pressed[event.values[0]] = event.time
-            speech.onsets.append(event.time)
-            while event.time - speech.onsets[0] > SECOND:
-                speech.onsets.popleft()
-        elif is_note_off(event):
-            del speech.sounding[event.values[0]]
-            if not speech.sounding:
-                speech.quiet_since = event.time
-        else:
-            speech.pedal = event.values[2] >= 64
-            speech.pedal_moved = event.time
-        speech.said_anything = True
-        speech.frontier = event.time
-        self._model.observe(event)
-        speech.trail.append((event.time, self._model.snapshot()))
-
-    def _close(self, speech: _Speech, time: int) -> list[TimedEvent]:
-        """Return what ends the speech at once: every key up, then the pedal."""
-        last = [
-            note_off(max(time, onset + SHORTEST_NOTE), pitch)
-            for pitch, onset in speech.sounding.items()
-        ]
-        last.sort(key=lambda event: event.time)
-        if speech.pedal:
-            last.append(control_change(last[-1].time if last else time, SUSTAIN, 0))
-        for event in last:
-            self._say(speech, event)
-        speech.closed = True
-        return last

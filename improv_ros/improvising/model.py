@@ -1,5 +1,6 @@
 """A network that listens and proposes: events in as they are heard, one event out at a time."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from improv_ros.event_text import TimedEvent
 
 from .runtime import Memory, Runtime, load_runtime
-from .sampling import choose
+from .sampling import UNBIASED, Bias, choose
 from .vocabulary import (
     FIRST_STEP,
     RELEASE,
@@ -69,19 +70,21 @@ class Model:
         random: np.random.Generator,
         earliest: int,
         latest: int,
-        allowed: np.ndarray,
+        allowed: Callable[[int], np.ndarray],
         temperature: float = 1.0,
         top_p: float = 1.0,
+        bias: Bias = UNBIASED,
     ) -> TimedEvent | None:
         """Return an event that could come next, or None if no allowed one can.
 
-        It comes between the times `earliest` and `latest`, in nanoseconds; allowed: bool
-        (WHATS,). The model stays as it is: `observe` the event to make it happen.
+        It comes between the times `earliest` and `latest`, in nanoseconds; allowed: from the
+        time that was drawn to what may come then, bool (WHATS,); temperature, top_p: those of
+        `choose`. The model stays as it is: `observe` the event to make it happen.
         """
         clock = earliest if self.clock is None else self.clock
         times = clock + TICK * TIME_VALUES
         time = choose(
-            self._runtime.time_logits(self._memory),
+            self._runtime.time_logits(self._memory) + bias.time,
             random,
             temperature,
             top_p,
@@ -89,16 +92,16 @@ class Model:
         )
         if time is None:  # no bin falls between, because the window is narrow or far off
             time = time_bin((earliest - clock) // TICK)
-        what = choose(
-            self._runtime.what_logits(self._memory, time), random, temperature, top_p, allowed
-        )
+        when = max(earliest, clock + TICK * int(TIME_VALUES[time]))
+        logits = self._runtime.what_logits(self._memory, time) + bias.what
+        what = choose(logits, random, temperature, top_p, allowed(when))
         if what is None:
             return None
         velocity = 0
         if what < RELEASE:
-            logits = self._runtime.velocity_logits(self._memory, time, what)
+            logits = self._runtime.velocity_logits(self._memory, time, what) + bias.velocity
             velocity = 1 + (choose(logits, random, temperature, top_p) or 0)
-        return event_of(max(earliest, int(times[time])), what, velocity)
+        return event_of(when, what, velocity)
 
     def snapshot(self) -> Snapshot:
         """Return what the model knows now."""

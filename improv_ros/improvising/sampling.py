@@ -1,9 +1,25 @@
 """Drawing one choice from a network's logits."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 RULED_OUT = -1e8
 """A logit below this is of something that cannot happen."""
+
+
+class Bias(NamedTuple):
+    """Nats added to a network's logits: a leaning, where a rule would forbid.
+
+    time: (TIMES,), what: (WHATS,), velocity: (VELOCITIES,); or a number for all alike.
+    """
+
+    time: np.ndarray | float = 0.0
+    what: np.ndarray | float = 0.0
+    velocity: np.ndarray | float = 0.0
+
+
+UNBIASED = Bias()
 
 
 def choose(

@@ -6,12 +6,15 @@ from functools import cached_property
 from .vocabulary import HIGHEST_PITCH, LOWEST_PITCH
 
 MODES = ('respond', 'accompany', 'solo')
+SECOND = 1_000_000_000
 
 BOUNDS: dict[str, tuple[float, float]] = {
     'pause': (0.1, 10.0),
     'lookahead': (0.02, 5.0),
     'temperature': (0.05, 3.0),
     'top_p': (0.05, 1.0),
+    'repetition_control': (0.0, 4.0),
+    'follow': (0.0, 1.0),
     'lowest_pitch': (LOWEST_PITCH, HIGHEST_PITCH),
     'highest_pitch': (LOWEST_PITCH, HIGHEST_PITCH),
     'max_polyphony': (1, 88),
@@ -34,6 +37,10 @@ class Settings:
     lookahead: seconds from publishing an event to when it is played.
     temperature: below 1 keeps to what is likely, above 1 dares more.
     top_p: only the likeliest choices that together have this probability are drawn from.
+    repetition_control: nats taken from the odds of a key for each time, but the first, that
+        it lately followed the same three keys.
+    follow: how much an answer leans towards the density, register and loudness of the phrase
+        that it answers: 0 not at all.
     lowest_pitch, highest_pitch: MIDI pitches the robot may play, both included.
     max_polyphony: most keys the robot holds at once.
     max_note_seconds: no key is held longer; a heard key held longer counts as silent.
@@ -55,6 +62,8 @@ class Settings:
     lookahead: float = 0.25
     temperature: float = 0.95
     top_p: float = 0.99
+    repetition_control: float = 0.5
+    follow: float = 0.7
     lowest_pitch: int = LOWEST_PITCH
     highest_pitch: int = HIGHEST_PITCH
     max_polyphony: int = 10
@@ -95,3 +104,8 @@ class Settings:
         """The pitches that the robot may play, ascending."""
         between = range(self.lowest_pitch, self.highest_pitch + 1)
         return tuple(p for p in between if self.playable is None or p in self.playable)
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a time in nanoseconds."""
+    return round(seconds * SECOND)

@@ -31,12 +31,15 @@ DESCRIPTIONS = {
     'lookahead': ('Time from publishing a note to when it sounds', 's'),
     'temperature': ('Below 1 keeps to what is likely, above 1 dares more', ''),
     'top_p': ('Only the likeliest choices with together this probability are drawn from', ''),
+    'repetition_control': ('Taken from a key each time it lately followed the same three', 'nats'),
+    'follow': ('How far an answer keeps to the density, register and loudness heard', ''),
     'lowest_pitch': ('Lowest pitch the robot may play', 'MIDI pitch'),
     'highest_pitch': ('Highest pitch the robot may play', 'MIDI pitch'),
     'max_polyphony': ('Most keys the robot holds at once', 'keys'),
     'max_note_seconds': ('No key is held longer', 's'),
     'max_silence': ('Silence after which the robot, while it speaks, plays on', 's'),
     'max_density': ('Most notes begun within a second', 'notes'),
+    'min_repeat_interval': ('Time from pressing a key to pressing it again, at the soonest', 's'),
     'shortest_answer': ('Shortest answer, whatever the phrase', 's'),
     'longest_answer': ('Longest answer, whatever the phrase', 's'),
     'ignore_while_speaking': ('True to hear nothing while speaking, if cancel_echo fails', ''),
@@ -97,6 +100,7 @@ class Improviser(ManagedNode):
         self._generated = 0
         self._hearing = LatencyFigures()
         self._thinking = LatencyFigures()
+        self._notice = LatencyFigures()
         self._listener = NoteListener(self, 'heard_notes', self._hear, self.time)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(TICK, self._advance, clock=steady)
@@ -115,13 +119,15 @@ class Improviser(ManagedNode):
             self._notes = None
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """Tell what the robot is doing, what it remembers and how long it thinks."""
+        """Tell what the robot is doing, how long it thinks and how far ahead it publishes."""
         return '', {
             'speaking': self._conversation.speaking,
             'notes remembered': self._conversation.memory,
             'notes generated': self._generated,
             **self._hearing.figures('sound to improviser'),
             **self._thinking.figures('thinking'),
+            'notice at least (ms)': f'{self._notice.percentile(0.0):.1f}',
+            'notice p5 (ms)': f'{self._notice.percentile(0.05):.1f}',
             **self._listener.figures(),
         }
 
@@ -131,7 +137,8 @@ class Improviser(ManagedNode):
         if body:
             values['playable'] = frozenset(body.pitches)
             values['max_polyphony'] = min(values['max_polyphony'], len(body.strikers))
-            values['min_repeat_interval'] = body.repeat / SECOND
+            repeat = body.repeat / SECOND
+            values['min_repeat_interval'] = max(values['min_repeat_interval'], repeat)
         return Manners(**values)
 
     def _refuse_contradictions(self, parameters: list[Parameter]) -> SetParametersResult:
@@ -161,6 +168,9 @@ class Improviser(ManagedNode):
         if events:
             self._thinking.add(time.monotonic_ns() - began)
         self._publish(events)
+        published = self.time.now()
+        for event in events:
+            self._notice.add(event.time - published)
 
     def _publish(self, events: list[TimedEvent]) -> None:
         if events:

@@ -52,16 +52,16 @@ def test_proposes_in_time_and_only_what_is_allowed():
     model = Model(UniformRuntime())
     random = np.random.default_rng(1)
     model.observe(note_on(1000 * MS, 60, 64))
-    for allowed_what, is_right in (
+    for allowed, is_right in (
         (np.arange(WHATS) < KEYS, lambda event: is_note_on(event) and event.values[0] != 60),
         (np.arange(WHATS) >= RELEASE, lambda event: event.kind == 'cc' or event.values[0] == 60),
     ):
         for _ in range(50):
-            event = model.propose(random, 1100 * MS, 1300 * MS, allowed_what)
+            event = model.propose(random, 1100 * MS, 1300 * MS, lambda _, allowed=allowed: allowed)
             assert 1100 * MS <= event.time <= 1300 * MS
             assert is_right(event)
-    assert model.propose(random, 1100 * MS, 1300 * MS, np.zeros(WHATS, bool)) is None
-    late = model.propose(random, 60_000 * MS, 60_001 * MS, np.ones(WHATS, bool))
+    assert model.propose(random, 1100 * MS, 1300 * MS, lambda _: np.zeros(WHATS, bool)) is None
+    late = model.propose(random, 60_000 * MS, 60_001 * MS, lambda _: np.ones(WHATS, bool))
     assert late.time == 60_000 * MS
 
 

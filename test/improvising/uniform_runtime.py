@@ -1,8 +1,8 @@
-"""A runtime that finds everything equally likely.
+"""Runtimes that find everything equally likely, or anything at all.
 
-It stands in for the network in property tests, which play thousands of phrases: it is quick,
-and, proposing anything at all, a harder test of the rules than a network with taste. Its `h`
-counts the steps it remembers.
+They stand in for the network in property tests, which play thousands of phrases: they are
+quick, and, proposing whatever there is, a harder test of the rules than a network with taste.
+Their `h` counts the steps they remember.
 """
 
 import numpy as np
@@ -37,3 +37,23 @@ class UniformRuntime:
 
     def velocity_logits(self, memory: Memory, time: int, what: int) -> np.ndarray:
         return np.zeros(VELOCITIES, np.float32)
+
+
+class WhimsicalRuntime(UniformRuntime):
+    """Insists at every step on another few things, whatever came before."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def time_logits(self, memory: Memory) -> np.ndarray:
+        return self._whim(memory, 0, TIMES)
+
+    def what_logits(self, memory: Memory, time: int) -> np.ndarray:
+        return super().what_logits(memory, time) + self._whim(memory, 1, WHATS)
+
+    def velocity_logits(self, memory: Memory, time: int, what: int) -> np.ndarray:
+        return self._whim(memory, 2, VELOCITIES)
+
+    def _whim(self, memory: Memory, factor: int, size: int) -> np.ndarray:
+        random = np.random.default_rng((self._seed, int(memory.h.item()), factor))
+        return random.normal(0, 5, size)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import signal
+import time
+from typing import Any
 
 import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -15,15 +20,42 @@ from improv_ros.event_text import StreamWriter, is_note_on, note_off, note_on
 SECOND = 1_000_000_000
 
 
-def play_phrase(graph: Graph, publisher, writer: StreamWriter, pitches=(60, 62, 64, 65, 67)):
+def play_phrase(
+    graph: Graph, publisher, writer: StreamWriter, pitches=(60, 62, 64, 65, 67), velocity=70
+):
     """Publish a phrase as if it had just been played, a note every quarter of a second."""
     start = graph.now() - len(pitches) * SECOND // 4
     events = []
     for i, pitch in enumerate(pitches):
         onset = start + i * SECOND // 4
-        events += [note_on(onset, pitch, 70), note_off(onset + SECOND // 5, pitch)]
+        events += [note_on(onset, pitch, velocity), note_off(onset + SECOND // 5, pitch)]
     for text in writer.write(events):
         publisher.publish(String(data=text))
+
+
+def play_on(graph: Graph, publisher, seconds: float) -> Iterator[None]:
+    """Play a key every tenth of a second, as it happens; yield after each."""
+    writer = StreamWriter()
+    until = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < until:
+        pitch = 48 + number % 12
+        now = graph.now()
+        for event in (note_on(now, pitch, 70), note_off(now + SECOND // 20, pitch)):
+            publisher.publish(String(data=writer.write([event])[0]))
+        number += 1
+        time.sleep(0.1)
+        yield
+
+
+def set_parameter(graph: Graph, name: str, value: Any) -> Any:
+    """Set a parameter of the improviser; return the result."""
+    client = graph.probe.create_client(SetParameters, f'{NAMESPACE}/improviser/set_parameters')
+    wait_until(client.service_is_ready, 'the parameters')
+    message = Parameter(name, value=value).to_parameter_msg()
+    future = client.call_async(SetParameters.Request(parameters=[message]))
+    wait_until(future.done, f'{name} to be set')
+    return future.result().results[0]
 
 
 def request(graph: Graph, name: str) -> Trigger.Response:
@@ -71,6 +103,78 @@ def test_an_answer_pairs_its_notes_and_ends(graph: Graph) -> None:
     notes = paired(generated)
     assert len(notes) == sum(map(is_note_on, generated)) > 0
     assert notes[-1].start - notes[0].start < 5 * SECOND
+
+
+def test_an_answer_is_as_high_and_loud_as_its_phrase(graph: Graph) -> None:
+    graph.start('improviser', pause=0.3, seed=5, follow=1.0, shortest_answer=4.0)
+    publisher = graph.publisher('heard_notes')
+    writer = StreamWriter()
+    generated = graph.events['generated_notes']
+    means = []
+    for lowest, velocity in ((40, 25), (84, 110)):
+        generated.clear()
+        play_phrase(graph, publisher, writer, range(lowest, lowest + 8), velocity)
+        wait_until(lambda: sum(map(is_note_on, generated)) >= 8, 'eight notes')
+        assert request(graph, 'stop').success
+        notes = [event.values for event in generated if is_note_on(event)]
+        means.append([sum(value) / len(notes) for value in list(zip(*notes, strict=True))[:2]])
+    (low, soft), (high, loud) = means
+    assert high - low > 20
+    assert loud - soft > 15
+
+
+def test_an_accompaniment_is_published_half_its_lookahead_ahead(graph: Graph) -> None:
+    # A long lookahead, so that a busy machine that stops us for 100 ms makes nothing late.
+    lookahead = 1.0
+    graph.start('improviser', mode='accompany', seed=6, lookahead=lookahead)
+    publisher = graph.publisher('heard_notes')
+    generated = graph.events['generated_notes']
+    notice = []
+    for _ in play_on(graph, publisher, 6.0):
+        now = graph.now()
+        notice += [event.time - now for event in generated[len(notice) :]]
+    assert len(notice) >= 10
+    # Received at most a tenth of a second ago, the time from look to look.
+    assert sorted(notice)[len(notice) // 20] >= (lookahead / 2 - 0.1) * SECOND
+    assert not any(event.kind == 'cl' for event in generated)
+    figures = wait_until(
+        lambda: (
+            float(graph.figures('improviser').get('notice p5 (ms)', '0')) > 0
+            and graph.figures('improviser')
+        ),
+        'how far ahead it publishes',
+    )
+    assert float(figures['notice p5 (ms)']) >= lookahead / 2 * 1000
+
+
+def test_what_is_set_while_it_plays_is_felt_at_once(graph: Graph) -> None:
+    graph.start('improviser', mode='solo', seed=7)
+    generated = graph.events['generated_notes']
+    wait_until(lambda: sum(map(is_note_on, generated)) >= 5, 'a solo')
+    for name, value in (
+        ('temperature', 1.2),
+        ('top_p', 0.9),
+        ('repetition_control', 2.0),
+        ('follow', 0.1),
+        ('min_repeat_interval', 1.0),
+        ('lowest_pitch', 60),
+        ('highest_pitch', 64),
+    ):
+        assert set_parameter(graph, name, value).successful, name
+    before = len(generated)
+    published = wait_until(
+        lambda: sum(map(is_note_on, generated[before:])) >= 12 and generated[before + 2 :],
+        'twelve notes more',
+    )
+    pressed: dict[int, int] = {}
+    for event in filter(is_note_on, published):
+        pitch = event.values[0]
+        assert 60 <= pitch <= 64
+        assert event.time - pressed.get(pitch, 0) >= SECOND - SECOND // 500
+        pressed[pitch] = event.time
+    for name, value in (('repetition_control', 5.0), ('follow', -0.1)):
+        result = set_parameter(graph, name, value)
+        assert not result.successful and name in result.reason
 
 
 def test_its_services_start_stop_and_forget(graph: Graph) -> None:

@@ -1,0 +1,115 @@
+"""The manners of an answer: in the manner of the phrase, to a good end, and never in the way."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from room import MS, SECOND, Room, play_phrase, room
+from scripted_runtime import ScriptedRuntime
+from uniform_runtime import UniformRuntime
+
+from improv_ros.event_text import TimedEvent, is_note_off, is_note_on, note_off, note_on
+from improv_ros.improvising.runtime import Memory
+from improv_ros.improvising.speech import LAST_NOTE
+from improv_ros.improvising.vocabulary import KEYS, RELEASE
+
+
+class Heavy(UniformRuntime):
+    """Would rather hold a key than let it go."""
+
+    def what_logits(self, memory: Memory, time: int) -> np.ndarray:
+        logits = super().what_logits(memory, time)
+        logits[RELEASE : RELEASE + KEYS] -= 6
+        return logits
+
+
+CHORDS = [(30 + 3 * chord + i, 4 if i else 40) for chord in range(5) for i in range(3)]
+SCALE = [(30 + i, 12 if i else 63) for i in range(20)]
+
+
+def answer(here: Room, seconds: float, **phrase: int) -> list[TimedEvent]:
+    play_phrase(here, seconds, **phrase)
+    events = here.wait(2 * SECOND)
+    while here.conversation.speaking:
+        events += here.wait(SECOND)
+    assert here.check() == ({}, False)
+    return events
+
+
+def character(events: list[TimedEvent]) -> tuple[float, float, float]:
+    notes = [(event.time / SECOND, *event.values[:2]) for event in events if is_note_on(event)]
+    onsets, pitches, velocities = np.array(notes).T
+    return len(notes) / (onsets[-1] - onsets[0]), pitches.mean(), velocities.mean()
+
+
+@pytest.mark.parametrize(
+    'phrase',
+    [{'pitch': 40, 'velocity': 25, 'every': 600}, {'pitch': 88, 'velocity': 110, 'every': 150}],
+)
+def test_sounds_like_the_phrase_as_far_as_it_is_to_follow(phrase):
+    truth = np.array([1000 / phrase['every'], phrase['pitch'] + 2, phrase['velocity']])
+    near, far = (
+        np.mean(
+            [
+                np.abs(character(answer(room(seed, follow=follow), 10.0, **phrase)) - truth)
+                for seed in range(3)
+            ],
+            axis=0,
+        )
+        for follow in (1.0, 0.0)
+    )
+    # A model with any taste is led further: this one could as well play anything else.
+    assert near[0] < 0.9 * far[0]
+    assert (near[1:] < far[1:] / 2).all()
+
+
+@settings(max_examples=40)
+@given(st.floats(1.0, 15.0), st.integers(0, 9))
+def test_never_ends_within_a_chord(seconds, seed):
+    here = room(seed, ScriptedRuntime(CHORDS), follow=0.0, repetition_control=0.0)
+    notes = [event.values[0] - 21 for event in answer(here, seconds) if is_note_on(event)]
+    keys = [key for key, _ in CHORDS]
+    assert keys.index(notes[-1]) % 3 == 2, notes[-4:]
+
+
+@pytest.mark.parametrize('seconds', [6.0, 8.0, 11.0])
+def test_ends_before_a_rest_where_the_music_makes_one(seconds):
+    here = room(1, ScriptedRuntime(SCALE), follow=0.0, repetition_control=0.0)
+    notes = [event.values[0] - 21 for event in answer(here, seconds) if is_note_on(event)]
+    if 2 * seconds / 5 > 3.0:  # the time in which it may end is longer than a scale
+        assert notes[-1] == SCALE[-1][0]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_what_is_held_at_the_end_rings(seed):
+    events = answer(room(seed, Heavy()), 5.0)
+    last = max(event.time for event in events if is_note_on(event))
+    ended = [event.time for event in events if is_note_off(event) and event.time > last]
+    assert len(ended) >= 3
+    assert min(ended) >= last + LAST_NOTE
+
+
+def test_where_nothing_was_answered_yet_the_phrase_goes_on():
+    here = room(pause=0.5, lookahead=1.0, shortest_answer=0.5)
+    play_phrase(here, 6.0)
+    here.wait(700 * MS)
+    assert here.conversation.speaking and here.played
+    here.hear(note_on(here.now, 60, 64))
+    assert not here.conversation.speaking and here.played[-1].kind in ('cl', 'cc')
+    here.wait(300 * MS)
+    here.hear(note_off(here.now, 60))
+    events = here.wait(20 * SECOND)
+    onsets = [event.time for event in events if is_note_on(event)]
+    assert onsets[-1] - onsets[0] > 4 * SECOND  # and not for as long as one note
+
+
+def test_what_interrupts_an_answer_is_a_phrase_of_its_own():
+    here = room(pause=0.5, shortest_answer=0.5)
+    play_phrase(here, 8.0)
+    here.wait(3 * SECOND)
+    here.hear(note_on(here.now, 60, 64))
+    here.wait(300 * MS)
+    here.hear(note_off(here.now, 60))
+    events = here.wait(20 * SECOND)
+    onsets = [event.time for event in events if is_note_on(event)]
+    assert onsets[-1] - onsets[0] < 2 * SECOND
