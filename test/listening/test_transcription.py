@@ -6,14 +6,14 @@ import numpy as np
 
 from improv_ros.event_text import is_note_off, is_note_on
 from improv_ros.listening.decoder import Decoder
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.transcription import StreamingTranscriber
 
 HOP = 160
 MIDDLE_C = 60 - LOWEST_PITCH
 
 
-class Switch:
+class Switch(Estimator):
     """Believes that middle C sounds wherever a sample is 1, with one hop of memory."""
 
     sample_rate = 16000
