@@ -98,7 +98,9 @@ class Decoder:
 
         if onsets.any():
             decisions += self._strike(np.flatnonzero(onsets))
-            decisions.sort(key=lambda decision: decision.hop)  # a key is let go before it is struck
+            decisions.sort(
+                key=lambda decision: decision.hop
+            )  # a key is let go before it is struck
         return decisions
 
     def release(self) -> list[Decision]:

@@ -1,0 +1,34 @@
+"""The transcriber to measure, from the name of an estimator or a model file and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from improv_ros.listening.decoder import Decoder
+from improv_ros.listening.estimator import Estimator
+from improv_ros.listening.spectral import SpectralEstimator
+from improv_ros.listening.transcription import StreamingTranscriber
+
+from .recordings import RecordingError
+
+SPECTRAL = 'spectral'
+
+
+@lru_cache(maxsize=1)
+def load_estimator(model: str) -> Estimator:
+    """Return the estimator of a name or a model file. Raises RecordingError."""
+    if model == SPECTRAL:
+        return SpectralEstimator()
+    raise RecordingError(f'there is no estimator {model}: it is {SPECTRAL}')
+
+
+def transcriber(estimator: Estimator, settings: Mapping[str, float]) -> StreamingTranscriber:
+    """Return a transcriber whose decoder has these settings, by the names of its arguments."""
+    seconds = estimator.hop / estimator.sample_rate
+    return StreamingTranscriber(estimator, decoder(seconds, estimator.lookahead, settings))
+
+
+def decoder(hop_seconds: float, lookahead: int, settings: Mapping[str, float]) -> Decoder:
+    """Return a decoder that looks as far ahead, unless the settings say otherwise."""
+    return Decoder(hop_seconds, **{'lookahead': lookahead, **settings})  # type: ignore[arg-type]
