@@ -1,0 +1,168 @@
+"""The transcriber's network: spectra in, hop by hop, beliefs about each of the 88 keys out.
+
+    semitones = two convolutions over the spectra: 98 places a semitone apart
+    harmonics = for each key, what is heard at its overtones, its undertones, and overall
+    memory    = one GRU a key, all keys sharing its weights
+    beliefs   = a key's memory, and those of the keys with which it shares overtones
+
+A key is heard like any other, a little higher: all weights but a gain and a bias for each key are
+shared between the keys, which learns from little and runs fast. Harmonically spaced inputs are
+those of Wei et al., "HPPNet: Modeling the harmonic structure and pitch invariance in piano
+transcription", ISMIR 2022; one recurrent network a key with shared weights and conditioned on
+its pitch, those of Kwon et al., "Towards efficient and real-time piano transcription using neural
+autoregressive models", TASLP 2024.
+
+What is believed at a hop is about the sound `delays` hops before, several delays side by side.
+Nothing looks ahead. The same layers run over whole windows in training (`read`) and one hop at a
+time when listening (`advance`).
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers, ops
+import numpy as np
+
+from .estimator import PITCHES
+from .front_end import BANDS, BANDS_A_SEMITONE, SEMITONES, WINDOWS
+
+BELIEFS = ('onset', 'frame', 'offset', 'velocity')
+
+PARTIALS = (-24, -19, -12, 0, 12, 19, 24, 28, 31, 34, 36)
+"""Semitones from a key to where its undertones and overtones lie."""
+
+_SPAN = 3  # hops that a convolution sees
+
+
+class State(NamedTuple):
+    """All that the network carries from hop to hop, for `batch` streams.
+
+    spectra: (batch, 2, BANDS, windows) and semitones: (batch, 2, SEMITONES, channels), the last
+    two hops; memory: (batch, 88, units), the GRU's.
+    """
+
+    spectra: Any
+    semitones: Any
+    memory: Any
+
+
+@keras.saving.register_keras_serializable(package='improv_ros')
+class TranscriptionNetwork(keras.Model):
+    """A recurrent network over the spectra of a piano."""
+
+    def __init__(
+        self,
+        channels: int = 24,
+        units: int = 40,
+        delays: tuple[int, ...] = (3, 5, 8),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels, self.units, self.delays = channels, units, tuple(delays)
+        self.attack = layers.Conv2D(16, (_SPAN, 5), activation='relu')
+        self.semitone = layers.Conv2D(
+            channels, (1, BANDS_A_SEMITONE), (1, BANDS_A_SEMITONE), activation='relu'
+        )
+        self.change = layers.Conv2D(channels, (_SPAN, 3), activation='relu')
+        self.squeeze = layers.Dense(channels // 2)
+        self.harmonics = layers.Dense(units)
+        self.surroundings = layers.Dense(units)
+        self.memory = layers.GRU(units, return_sequences=True, return_state=True)
+        self.mention = layers.Dense(8)
+        self.neighbours = layers.Dense(units, activation='relu')
+        self.beliefs = layers.Dense(len(self.delays) * len(BELIEFS))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            'channels': self.channels,
+            'units': self.units,
+            'delays': self.delays,
+        }
+
+    def build(self, input_shape: Any = None) -> None:
+        half, partials = self.channels // 2, len(PARTIALS)
+        self.attack.build((None, None, BANDS, len(WINDOWS)))
+        self.semitone.build((None, None, BANDS, 16))
+        self.change.build((None, None, SEMITONES, self.channels))
+        self.squeeze.build((None, None, SEMITONES, self.channels))
+        self.harmonics.build((None, None, PITCHES, half * partials))
+        self.surroundings.build((None, None, 2 * self.channels))
+        self.gain = self.add_weight(name='gain', shape=(PITCHES, self.units), initializer='ones')
+        self.bias = self.add_weight(name='bias', shape=(PITCHES, self.units), initializer='zeros')
+        self.memory.build((None, None, self.units))
+        self.mention.build((None, None, PITCHES, self.units))
+        self.neighbours.build((None, None, PITCHES, 8 * partials + self.units))
+        self.beliefs.build((None, None, PITCHES, self.units))
+        self.touch = self.add_weight(
+            name='touch',
+            shape=(PITCHES, len(self.delays) * len(BELIEFS)),
+            initializer=keras.initializers.Constant(-2),
+        )
+        self.built = True
+
+    def start(self, batch: int = 1) -> State:
+        """Return the state before the first hop."""
+        past = _SPAN - 1
+        return State(
+            np.full((batch, past, BANDS, len(WINDOWS)), -1, np.float32),
+            np.zeros((batch, past, SEMITONES, self.channels), np.float32),
+            np.zeros((batch, PITCHES, self.units), np.float32),
+        )
+
+    def read(self, spectra: Any, state: State) -> tuple[Any, State]:
+        """Read a window of hops, (batch, hops, BANDS, windows).
+
+        Returns the beliefs as logits, (batch, hops, 88, delays, BELIEFS), and the state after
+        the last hop.
+        """
+        heard, spectra, semitones = self._hear(spectra, state)
+        hops = ops.shape(heard)[1]
+        by_key = ops.reshape(ops.transpose(heard, (0, 2, 1, 3)), (-1, hops, self.units))
+        memory, last = self.memory(
+            by_key, initial_state=ops.reshape(state.memory, (-1, self.units))
+        )
+        memory = ops.transpose(ops.reshape(memory, (-1, PITCHES, hops, self.units)), (0, 2, 1, 3))
+        last = ops.reshape(last, (-1, PITCHES, self.units))
+        return self._believe(memory), State(spectra, semitones, last)
+
+    def advance(self, spectra: Any, state: State) -> tuple[Any, State]:
+        """Read one hop, (batch, BANDS, windows); beliefs (batch, 88, delays, BELIEFS)."""
+        heard, spectra, semitones = self._hear(spectra[:, None], state)
+        memory, _ = self.memory.cell(
+            ops.reshape(heard, (-1, self.units)), [ops.reshape(state.memory, (-1, self.units))]
+        )
+        memory = ops.reshape(memory, (-1, PITCHES, self.units))
+        return self._believe(memory[:, None])[:, 0], State(spectra, semitones, memory)
+
+    def _hear(self, spectra: Any, state: State) -> tuple[Any, Any, Any]:
+        """What the memory hears of each key, (batch, hops, 88, units), and the new past."""
+        spectra = ops.concatenate([state.spectra, spectra], axis=1)
+        semitones = self.semitone(self.attack(_widen(spectra, 2, 2)))
+        semitones = ops.concatenate([state.semitones, semitones], axis=1)
+        change = self.change(_widen(semitones, 1, 1))
+        overall = ops.concatenate([ops.mean(change, axis=2), ops.max(change, axis=2)], axis=-1)
+        heard = self.harmonics(_partials(self.squeeze(change), SEMITONES))
+        heard = heard + self.surroundings(overall)[:, :, None]
+        past = 1 - _SPAN
+        return ops.relu(heard * self.gain + self.bias), spectra[:, past:], semitones[:, past:]
+
+    def _believe(self, memory: Any) -> Any:
+        mentioned = _partials(self.mention(memory), PITCHES)
+        together = self.neighbours(ops.concatenate([mentioned, memory], axis=-1))
+        beliefs = self.beliefs(together) + self.touch
+        return ops.reshape(beliefs, (*ops.shape(beliefs)[:3], len(self.delays), len(BELIEFS)))
+
+
+def _widen(places: Any, below: int, above: int) -> Any:
+    """Add places beyond the lowest and the highest."""
+    return ops.pad(places, ((0, 0), (0, 0), (below, above), (0, 0)))
+
+
+def _partials(places: Any, count: int) -> Any:
+    """For each key, side by side what is at its partials, of `count` places a semitone apart."""
+    below = -min(PARTIALS)
+    wide = _widen(places, below, max(PARTIALS) + PITCHES - count)
+    return ops.concatenate(
+        [wide[:, :, below + shift : below + shift + PITCHES] for shift in PARTIALS], axis=-1
+    )
