@@ -28,7 +28,13 @@ EXTRAS = {
     'synth': ['pyfluidsynth>=1.3.4', 'soundfile>=0.12'],
     'bag': ['mcap>=1.5'],
     'network': ['ai-edge-litert>=2.1'],
-    'train': ['tensorflow>=2.16', 'keras>=3.4', 'matplotlib>=3.5', 'tqdm>=4.60'],
+    'train': [
+        'tensorflow>=2.16',
+        'keras>=3.4',
+        'matplotlib>=3.5',
+        'tqdm>=4.60',
+        'mir_eval>=0.7',
+    ],
     'plot': ['matplotlib>=3.5'],
     'test': [
         'pytest>=7',

@@ -27,9 +27,11 @@ class Decision(NamedTuple):
 class Decoder:
     """Picks the peaks of the onset curve and follows the frame curve until it has faded.
 
-    A peak is decided about `lookahead` hops later; where it lies between hops is read off a
-    parabola through it and its neighbours. Decisions come in order of time, and no key goes down
-    twice without going up in between.
+    A peak is decided about `lookahead` hops later. Where it lies between hops, and how loud the
+    note is, is told by its neighbours too: the curve is taken to be a triangle, as in Kong et
+    al., "High-resolution piano transcription with pedals by regressing onset and offset times",
+    TASLP 2021. Decisions come in order of time, and no key goes down twice without going up in
+    between.
 
     These may be changed at any time:
 
@@ -70,7 +72,8 @@ class Decoder:
     def reset(self) -> None:
         """Forget everything; keys that are down are forgotten, not released."""
         silence = Estimate(*(np.zeros(PITCHES, np.float32) for _ in range(3)))
-        self._recent = deque([silence] * (1 + self.lookahead), 1 + self.lookahead)
+        # The hop before the one that is decided about, that, and those after it.
+        self._recent = deque([silence] * (2 + self.lookahead), 2 + self.lookahead)
         self._curve: PerPitch = np.zeros((_BEFORE + 1 + self.lookahead, PITCHES), np.float32)
         self._hop = -1 - self.lookahead
         self._sounding: _Mask = np.zeros(PITCHES, bool)
@@ -84,7 +87,7 @@ class Decoder:
         self._curve[:-1] = self._curve[1:]
         self._curve[-1] = estimate.onset
         self._hop += 1
-        now = self._recent[0]
+        now = self._recent[1]
         onsets = self._onsets()
         np.minimum(self._lowest, now.onset, out=self._lowest)
 
@@ -110,7 +113,9 @@ class Decoder:
         return ends
 
     def _strike(self, keys: npt.NDArray[np.int64]) -> list[Decision]:
-        attack = np.max([estimate.velocity[keys] for estimate in self._recent], axis=0)
+        belief = self._curve[_BEFORE - 1 :, keys]
+        loudness = np.array([estimate.velocity[keys] for estimate in self._recent])
+        attack = np.sum(belief * loudness, axis=0) / np.sum(belief, axis=0)
         velocities = np.clip(np.rint(attack * 127), 1, 127).astype(int).tolist()
         hops = (self._hop + self._vertex(keys)).tolist()
         decisions = []
@@ -120,7 +125,7 @@ class Decoder:
             decisions.append(Decision(hop, key, velocity))
         self._sounding[keys] = True
         self._began[keys] = self._hop
-        self._lowest[keys] = self._recent[0].onset[keys]
+        self._lowest[keys] = self._recent[1].onset[keys]
         self._faded[keys] = -2  # a note may take that long to swell
         return decisions
 
@@ -147,6 +152,6 @@ class Decoder:
         if not self.lookahead:
             return np.zeros(len(keys), np.float32)
         before, now, after = self._curve[_BEFORE - 1 : _BEFORE + 2, keys]
-        curvature = 2 * now - before - after
-        vertex: PerPitch = (after - before) / (2 * np.maximum(curvature, 1e-6))
-        return np.clip(vertex, -0.5, 0.5)
+        slope = np.maximum(now - np.minimum(before, after), 1e-6)
+        vertex: PerPitch = (after - before) / (2 * slope)
+        return vertex

@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'figures of latency',
     )
     group.add_argument(
+        '--delay', type=int, metavar='HOPS', help='with --posteriors: another delay of the network'
+    )
+    group.add_argument(
         '--save', type=Path, metavar='FILE', help='keep all notes and figures, to draw them'
     )
 
@@ -115,30 +118,36 @@ def _live(arguments: argparse.Namespace, recordings: list[Recording], executor: 
 def _from_posteriors(
     arguments: argparse.Namespace, recordings: list[Recording], executor: Executor
 ) -> int:
+    from .estimators import load_estimator
     from .heard import Heard
     from .posteriors import Kept, decode_kept, keep
     from .tuning import tune
 
+    model = arguments.model_file
+    delay = arguments.delay or load_estimator(model).latency_hops
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.posteriors or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        kept = [Kept(recording, folder / f'{recording.name}.npz') for recording in recordings]
-        missing = [one for one in kept if not one.path.is_file()]
-        for one in executor.map(partial(keep, model=arguments.model_file), missing):
-            print(f'heard {one}', file=sys.stderr, flush=True)
+        kept = [Kept.at(folder, recording, delay) for recording in recordings]
+        missing = [one.recording for one in kept if not one.path.is_file()]
+        for name in executor.map(partial(keep, folder=folder, model=model), missing):
+            print(f'heard {name}', file=sys.stderr, flush=True)
         settings = dict(arguments.set)
         if arguments.tune:
             settings = tune(kept, settings, executor, partial(print, flush=True))
             print('\n' + ' '.join(f'--set {name}={value}' for name, value in settings.items()))
         notes = executor.map(partial(decode_kept, settings=settings), kept)
-        return _report(arguments, recordings, map(Heard, notes))
+        return _report(arguments, recordings, map(Heard, notes), delay)
 
 
 def _report(
-    arguments: argparse.Namespace, recordings: list[Recording], results: Iterable[Heard]
+    arguments: argparse.Namespace,
+    recordings: list[Recording],
+    results: Iterable[Heard],
+    delay: int | None = None,
 ) -> int:
-    from .heard import Measurement
     from .estimators import load_estimator, transcriber
+    from .heard import Measurement
     from .report import HEADER, Report
 
     report, heard = Report(), []
@@ -147,8 +156,11 @@ def _report(
         heard.append(result)
         print(report.add(recording, result), flush=True)
     print(report.summary())
-    latency = transcriber(load_estimator(arguments.model_file), dict(arguments.set)).latency
-    print(f'algorithmic latency of a note, of its hop and lookahead: {latency * 1000:.0f} ms')
+    estimator = load_estimator(arguments.model_file)
+    latency = transcriber(estimator, dict(arguments.set)).latency
+    if delay is not None:
+        latency += (delay - estimator.latency_hops) * estimator.hop / estimator.sample_rate
+    print(f'algorithmic latency of a note, from delay, lookahead and hop: {latency * 1000:.0f} ms')
     if arguments.save:
         Measurement(arguments.model_file, latency, recordings, heard).save(arguments.save)
     return 0

@@ -20,7 +20,8 @@ class Timing:
 
     known: seconds into the recording at which the chunk was complete with which a note was
     understood. published: that, and what it took to compute, with all that waited before it.
-    computing: seconds of processor over the whole recording. megabytes: resident, of the process that heard.
+    computing: seconds of processor over the whole recording. megabytes: resident, of the process
+    that heard.
     """
 
     known: Floats
@@ -51,7 +52,7 @@ class Measurement:
         arrays: dict[str, npt.ArrayLike] = {
             'model': self.model,
             'latency': self.latency,
-            'paths': [str(recording.path) for recording in self.recordings],
+            'names': [recording.name for recording in self.recordings],
             'seconds': [recording.seconds for recording in self.recordings],
         }
         for number, (recording, heard) in enumerate(zip(self.recordings, self.heard, strict=True)):
@@ -63,14 +64,14 @@ class Measurement:
 
     @classmethod
     def load(cls, path: Path) -> Measurement:
-        """Read what `save` wrote, without timing. Raises RecordingError."""
+        """Read what `save` wrote, without timing or sound. Raises RecordingError."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             recordings = [
-                Recording(Path(str(name)), arrays.get(f'played {number}'), float(seconds))
+                Recording(str(name), path, arrays.get(f'played {number}'), float(seconds))
                 for number, (name, seconds) in enumerate(
-                    zip(arrays['paths'], arrays['seconds'], strict=True)
+                    zip(arrays['names'], arrays['seconds'], strict=True)
                 )
             ]
             heard = [Heard(arrays[f'heard {number}']) for number in range(len(recordings))]

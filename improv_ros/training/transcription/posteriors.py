@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
-from improv_ros.listening.hearing import Hearing
-from improv_ros.listening.transcription import StreamingTranscriber
 
 from .estimators import decoder, load_estimator
-from .recordings import Notes, Recording, RecordingError, chunks
+from .recordings import Notes, Recording, RecordingError, sound_of
+
+_WINDOW = 500  # hops that a network is asked about at once
 
 Curves = npt.NDArray[np.floating]
 
@@ -55,57 +55,87 @@ class Posteriors(NamedTuple):
         return cls(*(value if value.ndim else value.item() for value in kept.values()))
 
 
-class _Witness(Estimator):
-    """Passes an estimator's beliefs on and keeps them."""
-
-    def __init__(self, estimator: Estimator) -> None:
-        self.estimator = estimator
-        self.sample_rate, self.hop = estimator.sample_rate, estimator.hop
-        self.latency_hops, self.lookahead = estimator.latency_hops, estimator.lookahead
-        self.onset_bias = estimator.onset_bias
-        self.seen: list[npt.NDArray[np.float16]] = []
-
-    def reset(self) -> None:
-        self.estimator.reset()
-
-    def step(self, samples: npt.NDArray[np.float32]) -> Estimate:
-        estimate = self.estimator.step(samples)
-        self.seen.append(np.array(estimate, np.float16))
-        return estimate
-
-
-def believe(estimator: Estimator, recording: Recording) -> Posteriors:
-    """Return what an estimator believes about a recording, heard as it would be live."""
-    witness = _Witness(estimator)
-    hearing = Hearing(StreamingTranscriber(witness))
-    for chunk in chunks(recording):
-        hearing.hear(chunk)
-    hearing.flush()
-    curves = np.array(witness.seen, np.float16).reshape(-1, 4, PITCHES).transpose(1, 0, 2)
-    return Posteriors(
-        *curves,
-        estimator.hop / estimator.sample_rate,
-        estimator.latency_hops,
-        estimator.onset_bias,
-        estimator.lookahead,
-    )
-
-
 class Kept(NamedTuple):
     """A recording and where the posteriors of it lie."""
 
     recording: Recording
     path: Path
 
+    @classmethod
+    def at(cls, folder: Path, recording: Recording, latency_hops: int) -> Kept:
+        """Name the file in a folder for one of the delays."""
+        name = recording.name.replace('/', ' ')
+        return cls(recording, folder / f'{name}.delay{latency_hops}.npz')
+
     def load(self) -> Posteriors:
         """Return the posteriors. Raises RecordingError."""
         return _load(self.path)
 
 
-def keep(kept: Kept, model: str) -> str:
-    """Hear a recording and write the posteriors; return its name."""
-    believe(load_estimator(model), kept.recording).save(kept.path)
-    return kept.recording.name
+def keep(recording: Recording, folder: Path, model: str) -> str:
+    """Write what a model believes about a recording, with each of its delays; return its name.
+
+    A `.keras` file is asked about many hops at once, any other model hop by hop.
+    """
+    if model.endswith('.keras'):
+        all_beliefs = believe_at_once(Path(model), recording)
+    else:
+        all_beliefs = [believe(load_estimator(model), recording)]
+    for beliefs in all_beliefs:
+        beliefs.save(Kept.at(folder, recording, beliefs.latency_hops).path)
+    return recording.name
+
+
+def believe(estimator: Estimator, recording: Recording) -> Posteriors:
+    """Return what an estimator believes about a recording, heard hop by hop."""
+    estimator.reset()
+    sound = _whole_hops(estimator, recording)
+    estimates = [np.array(estimator.step(hop), np.float16) for hop in sound]
+    return _posteriors(estimator, np.array(estimates), estimator.latency_hops)
+
+
+def believe_at_once(model: Path, recording: Recording) -> list[Posteriors]:
+    """Return what the network of a `.keras` file believes, with each of its delays."""
+    from improv_ros.listening.front_end import FrontEnd
+    from improv_ros.listening.network import BELIEFS
+
+    estimator, network = load_estimator(str(model)), _load_network(model)
+    spectra = FrontEnd().analyse(_whole_hops(estimator, recording).ravel())
+    state, windows = network.start(), []
+    for start in range(0, len(spectra), _WINDOW):
+        logits, state = network.read(spectra[np.newaxis, start : start + _WINDOW], state)
+        windows.append(np.asarray(logits[0], np.float32))
+    beliefs = 1 / (1 + np.exp(-np.concatenate(windows)))  # (hops, 88, delays, BELIEFS)
+    order = [BELIEFS.index(name) for name in Estimate._fields]
+    return [
+        _posteriors(estimator, beliefs[:, :, place, order].transpose(0, 2, 1), delay)
+        for place, delay in enumerate(network.delays)
+    ]
+
+
+def _posteriors(estimator: Estimator, estimates: Curves, latency_hops: int) -> Posteriors:
+    return Posteriors(
+        *estimates.reshape(-1, len(Estimate._fields), PITCHES).transpose(1, 0, 2),
+        estimator.hop / estimator.sample_rate,
+        latency_hops,
+        estimator.onset_bias,
+        estimator.lookahead,
+    )
+
+
+def _whole_hops(estimator: Estimator, recording: Recording) -> npt.NDArray[np.float32]:
+    """The sound and as much silence as is needed to hear its end, (hops, samples)."""
+    sound = sound_of(recording, estimator.sample_rate)
+    silence = (estimator.latency_hops + estimator.lookahead + 1) * estimator.hop
+    sound = np.concatenate((sound, np.zeros(silence, np.float32)))
+    return sound[: len(sound) // estimator.hop * estimator.hop].reshape(-1, estimator.hop)
+
+
+@lru_cache(maxsize=1)
+def _load_network(model: Path) -> Any:
+    from improv_ros.listening.runtime import load_network
+
+    return load_network(model)
 
 
 @lru_cache(maxsize=64)

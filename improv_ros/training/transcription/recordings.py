@@ -17,6 +17,7 @@ import soundfile
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 from improv_ros.listening.audio_chunk import AudioChunk, to_int16
+from improv_ros.listening.resampling import Resampler
 
 AUDIO = ('.wav', '.flac', '.ogg')
 CHUNK_SECONDS = 0.02  # as the microphone's
@@ -30,15 +31,12 @@ class RecordingError(ValueError):
 
 
 class Recording(NamedTuple):
-    """An audio file and its true notes, or None where nobody plays in it."""
+    """An audio file, by its name in the set, and its notes, or None where nobody plays in it."""
 
+    name: str
     path: Path
     notes: Notes | None
     seconds: float
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
 
 
 def find(place: Path, seconds: float | None = None) -> list[Recording]:
@@ -46,19 +44,20 @@ def find(place: Path, seconds: float | None = None) -> list[Recording]:
 
     Raises RecordingError where there are none or one cannot be read.
     """
-    if place.is_dir():
-        paths = sorted(path for path in place.iterdir() if path.suffix in AUDIO)
-    else:
-        paths = [place] if place.is_file() else []
+    folder = place if place.is_dir() else place.parent
+    paths = sorted(path for path in folder.rglob('*') if path.suffix in AUDIO)
+    if not place.is_dir():
+        paths = [path for path in paths if path == place]
     if not paths:
         raise RecordingError(
             f'{place} holds no recordings: name a folder of {", ".join(AUDIO)} files, each with '
             'its notes in a .tsv beside it (or without, if it is noise)'
         )
-    return [_open(path, seconds) for path in paths]
+    return [_open(folder, path, seconds) for path in paths]
 
 
-def _open(path: Path, seconds: float | None) -> Recording:
+def _open(folder: Path, path: Path, seconds: float | None) -> Recording:
+    name = str(path.relative_to(folder).with_suffix(''))
     try:
         length = soundfile.info(path).duration
     except soundfile.SoundFileError as error:
@@ -66,9 +65,9 @@ def _open(path: Path, seconds: float | None) -> Recording:
     length = length if seconds is None else min(length, seconds)
     notes = path.with_suffix('.tsv')
     if not notes.is_file():
-        return Recording(path, None, length)
+        return Recording(name, path, None, length)
     truth = read_notes(notes)
-    return Recording(path, truth[truth[:, 0] < length], length)
+    return Recording(name, path, truth[truth[:, 0] < length], length)
 
 
 def read_notes(path: Path) -> Notes:
@@ -101,6 +100,14 @@ def chunks(recording: Recording) -> Iterator[AudioChunk]:
         for sequence, start in enumerate(range(0, limit, frames)):
             sound = file.read(min(frames, limit - start), 'float32', always_2d=True)
             yield AudioChunk(to_int16(sound), rate, start * NANOSECONDS // rate, sequence)
+
+
+def sound_of(recording: Recording, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Return the whole recording as an estimator of that sample rate is given it."""
+    resampler = Resampler(sample_rate)
+    pieces = [piece for chunk in chunks(recording) for piece in resampler.process(chunk)]
+    sound = [piece.mono() for piece in pieces + resampler.flush()]
+    return np.concatenate([np.zeros(0, np.float32), *sound])
 
 
 def notes_of(events: list[TimedEvent]) -> Notes:

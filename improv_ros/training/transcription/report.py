@@ -93,4 +93,5 @@ def _cost(latencies: np.ndarray, computing: float, seconds: float, megabytes: fl
 
 
 def _invented(notes: int, seconds: float) -> str:
-    return f'{notes} notes invented in {seconds / 60:.1f} minutes: {notes * 60 / seconds:.2f} a minute'
+    minutes = seconds / 60
+    return f'{notes} notes invented in {minutes:.1f} minutes: {notes / minutes:.2f} a minute'
