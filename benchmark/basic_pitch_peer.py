@@ -7,7 +7,7 @@ environment of its own, which is made where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import json
 from pathlib import Path
 import subprocess
@@ -17,7 +17,7 @@ import numpy as np
 
 from improv_ros.training.transcription.heard import Heard
 from improv_ros.training.transcription.recordings import Notes, Recording
-from improv_ros.training.transcription.scores import compare
+from improv_ros.training.transcription.scores import compare, total
 
 SCRIPT = Path(__file__).with_name('basic_pitch_notes.py')
 # It asks for a TensorFlow that no longer exists, and does without with onnxruntime.
@@ -27,14 +27,14 @@ NEEDS = ('onnxruntime', 'librosa', 'resampy<0.4.3', 'pretty_midi', 'mir_eval', '
 Settings = dict[str, float]
 AS_IT_COMES: Settings = {'onset_threshold': 0.5, 'frame_threshold': 0.3, 'minimum_length': 127.7}
 GRIDS = {
-    'onset_threshold': (0.3, 0.4, 0.6, 0.7),
+    'onset_threshold': (0.3, 0.4, 0.5, 0.6, 0.7),
     'minimum_length': (30.0, 60.0, 90.0),
     'frame_threshold': (0.2, 0.4),
 }
 
 
 class Peer:
-    """basic-pitch over some recordings; what its network says is kept in `cache`."""
+    """basic-pitch over recordings with notes; what its network says is kept in `cache`."""
 
     def __init__(self, environment: Path, cache: Path, recordings: list[Recording]) -> None:
         self._python = environment / 'bin' / 'python'
@@ -43,7 +43,11 @@ class Peer:
         if not self._python.is_file():
             _make(environment)
 
-    def hear(self, settings: list[Settings]) -> Iterator[list[Heard]]:
+    def as_it_comes(self) -> Iterator[Heard]:
+        """Yield what is heard of each recording."""
+        return (Heard(notes) for (notes,) in self._hear([AS_IT_COMES]))
+
+    def _hear(self, settings: list[Settings]) -> Iterator[list[Notes]]:
         """Yield, for each recording in turn, what is heard with each of the settings."""
         job = {
             'recordings': [str(recording.path) for recording in self._recordings],
@@ -58,35 +62,39 @@ class Peer:
             process.stdin.close()
             for line, recording in zip(process.stdout, self._recordings, strict=True):
                 all_notes = json.loads(line)['notes']
-                yield [Heard(_as_ours(notes, recording.seconds)) for notes in all_notes]
+                yield [_as_ours(notes, recording.seconds) for notes in all_notes]
         if process.returncode:
             raise RuntimeError(f'basic-pitch failed in {self._python} ({process.returncode})')
 
-    def tune(self) -> tuple[Settings, list[Heard]]:
-        """Return the settings that give the best onset F1 here, and what is heard with them."""
-        best, heard = AS_IT_COMES, [one for (one,) in self.hear([AS_IT_COMES])]
-        reached = self._merit(heard)
+    def tuned(self) -> tuple[Settings, list[Heard]]:
+        """Return the settings that give the best onset F1 here, and what is heard with them.
+
+        What it dates late on the average, which is more than it knows itself, is put right too.
+        """
+        best, reached, heard = AS_IT_COMES, 0.0, []
         for name, grid in GRIDS.items():
             tried = [{**best, name: value} for value in grid]
-            by_setting = list(zip(*self.hear(tried), strict=True))
-            merits = [self._merit(list(one)) for one in by_setting]
-            for setting, merit in zip(tried, merits, strict=True):
-                print(f'basic-pitch, {setting}: onset F1 {merit:.4f}', file=sys.stderr)
-            if max(merits) > reached:
-                place = int(np.argmax(merits))
-                best, heard, reached = tried[place], list(by_setting[place]), merits[place]
+            for setting, notes in zip(tried, zip(*self._hear(tried), strict=True), strict=True):
+                late, merit = self._merit(notes)
+                print(f'basic-pitch {setting}: onset F1 {merit:.4f}', file=sys.stderr, flush=True)
+                if merit > reached:
+                    best, reached = setting, merit
+                    heard = [Heard(_earlier(late, one)) for one in notes]
         return best, heard
 
-    def _merit(self, heard: list[Heard]) -> float:
-        return float(
-            np.mean(
-                [
-                    compare(recording.notes, one.notes).onset_f1
-                    for recording, one in zip(self._recordings, heard, strict=True)
-                    if recording.notes is not None
-                ]
-            )
-        )
+    def _merit(self, notes: Sequence[Notes]) -> tuple[float, float]:
+        """By how much (s) notes are dated late, and the mean onset F1 when that is put right."""
+        played = [recording.notes for recording in self._recordings]
+        errors = total([compare(*pair) for pair in zip(played, notes, strict=True)]).errors
+        late = float(np.median(errors))
+        scores = [
+            compare(true, _earlier(late, one)) for true, one in zip(played, notes, strict=True)
+        ]
+        return late, float(np.mean([score.onset_f1 for score in scores]))
+
+
+def _earlier(seconds: float, notes: Notes) -> Notes:
+    return np.column_stack((np.maximum(notes[:, :2] - seconds, [0, 0.001]), notes[:, 2:]))
 
 
 def _as_ours(notes: list[list[float]], seconds: float) -> Notes:

@@ -75,7 +75,7 @@ def latency(measurements: list[Measurement]) -> Figure:
         ):
             if np.isfinite(measurement.latency):
                 axes[0].plot(measurement.latency * 1e3, value, marker, color=colour)
-                name = f' {Path(measurement.model).stem}, {label}'
+                name = f' {measurement.model}, {label}'
                 axes[0].annotate(name, (measurement.latency * 1e3, value), fontsize=8)
             else:
                 axes[0].axhline(value, color=colour, linestyle='--', linewidth=1)
@@ -102,7 +102,7 @@ def by_note(measurements: list[Measurement]) -> Figure:
             matched += np.histogram(found[:, 2], edges)[0]
             loud += np.histogram(recording.notes[:, 3], VELOCITIES)[0]
             loud_matched += np.histogram(found[:, 3], VELOCITIES)[0]
-        name = Path(measurement.model).stem
+        name = measurement.model
         f1 = 2 * matched / np.maximum(1, reference + estimated)
         enough = reference >= ENOUGH
         axes[0].plot(pitches[enough] + OCTAVE / 2, f1[enough], 'o-', color=colour, label=name)

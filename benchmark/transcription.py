@@ -17,7 +17,7 @@ import multiprocessing
 from pathlib import Path
 import sys
 
-from basic_pitch_peer import AS_IT_COMES, Peer
+from basic_pitch_peer import Peer
 import numpy as np
 
 from improv_ros.training.transcription.estimators import SPECTRAL, load_estimator, transcriber
@@ -51,7 +51,7 @@ def main() -> int:
     if arguments.save:
         arguments.save.mkdir(parents=True, exist_ok=True)
         for measurement in measurements:
-            measurement.save(arguments.save / f'{Path(measurement.model).stem}.npz')
+            measurement.save(arguments.save / f'{measurement.model}.npz')
     return 0
 
 
@@ -61,22 +61,21 @@ def ours(model: str, recordings: list[Recording], processes: int) -> Measurement
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(processes, mp_context=context) as executor:
         heard = report(model, recordings, executor.map(job, recordings))
-    return Measurement(model, transcriber(load_estimator(model), {}).latency, recordings, heard)
+    latency = transcriber(load_estimator(model), {}).latency
+    return Measurement(Path(model).stem or 'transcriber', latency, recordings, heard)
 
 
 def basic_pitch(folder: Path, recordings: list[Recording]) -> list[Measurement]:
     """Hear all recordings as they are, whole."""
+    recordings = [recording for recording in recordings if recording.notes is not None]
     peer = Peer(folder / 'venv', folder / 'posteriors', recordings)
-    as_it_comes = [one for (one,) in peer.hear([AS_IT_COMES])]
-    settings, tuned = peer.tune()
-    measurements = []
-    for name, heard in (
-        ('basic-pitch', as_it_comes),
-        (f'basic-pitch tuned: {settings}', tuned),
-    ):
-        heard = report(name, recordings, heard)
-        measurements.append(Measurement(name.partition(':')[0], np.inf, recordings, heard))
-    return measurements
+    as_it_comes = report('basic-pitch', recordings, peer.as_it_comes())
+    settings, heard = peer.tuned()
+    tuned = report(f'basic-pitch, tuned: {settings}', recordings, heard)
+    return [
+        Measurement(name, np.inf, recordings, heard)
+        for name, heard in (('basic-pitch', as_it_comes), ('basic-pitch tuned', tuned))
+    ]
 
 
 def report(name: str, recordings: list[Recording], results: Iterable[Heard]) -> list[Heard]:

@@ -17,10 +17,19 @@ SPECTRAL = 'spectral'
 
 @lru_cache(maxsize=1)
 def load_estimator(model: str) -> Estimator:
-    """Return the estimator of a name or a model file. Raises RecordingError."""
+    """Return the estimator without a network, that of a model file, or, of '', the package's.
+
+    Raises RecordingError.
+    """
     if model == SPECTRAL:
         return SpectralEstimator()
-    raise RecordingError(f'there is no estimator {model}: it is {SPECTRAL}')
+    from improv_ros.inference.errors import ModelError
+    from improv_ros.listening import runtime
+
+    try:
+        return runtime.load_estimator(model)
+    except ModelError as error:
+        raise RecordingError(str(error)) from error
 
 
 def transcriber(estimator: Estimator, settings: Mapping[str, float]) -> StreamingTranscriber:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .heard import Heard
     from .recordings import Recording
 
-SPECTRAL = 'spectral'
 _FIXED = {'self', 'hop_seconds'}
 SETTINGS = sorted(set(inspect.signature(Decoder.__init__).parameters) - _FIXED)
 
@@ -35,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--model-file',
-        default=SPECTRAL,
+        default='',
         metavar='FILE',
-        help=f'the network to measure, or {SPECTRAL}: the estimator without one',
+        help='the .tflite or .keras file of the network to measure (default: the one that comes '
+        'with the package), or spectral: the estimator without a network',
     )
     group.add_argument('--seconds', type=float, help='hear only so much of each recording')
     group.add_argument('--processes', type=int, default=1, help='recordings heard at a time')
@@ -162,5 +162,6 @@ def _report(
         latency += (delay - estimator.latency_hops) * estimator.hop / estimator.sample_rate
     print(f'algorithmic latency of a note, from delay, lookahead and hop: {latency * 1000:.0f} ms')
     if arguments.save:
-        Measurement(arguments.model_file, latency, recordings, heard).save(arguments.save)
+        name = Path(arguments.model_file).stem or 'transcriber'
+        Measurement(name, latency, recordings, heard).save(arguments.save)
     return 0
