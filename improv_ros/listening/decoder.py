@@ -106,6 +106,15 @@ class Decoder:
             )  # a key is let go before it is struck
         return decisions
 
+    def skip(self) -> None:
+        """Let a hop pass in which, as in those before it, nothing is believed to sound."""
+        self._hop += 1
+
+    @property
+    def sounding(self) -> bool:
+        """Whether any key is down."""
+        return bool(self._sounding.any())
+
     def release(self) -> list[Decision]:
         """Let go of every key that is down, at the last hop that was decided about."""
         ends = [Decision(self._hop + 0.5, int(key), 0) for key in np.flatnonzero(self._sounding)]

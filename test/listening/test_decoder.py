@@ -121,13 +121,13 @@ def test_reset_forgets_what_sounds(decoder):
     assert run(decoder, [0] * 10, [0] * 10) == []
 
 
-def test_decisions_come_in_order_of_time():
+@pytest.mark.parametrize('lookahead', [0, 1, 2])
+def test_decisions_come_in_order_of_time(lookahead):
     generator = np.random.default_rng(3)
-    decoder = Decoder(0.01)
+    decoder = Decoder(0.01, lookahead=lookahead, release_hops=1, offset_threshold=0.95)
     decisions = []
     for _ in range(500):
-        onset, frame, velocity = generator.random((3, PITCHES)).astype(np.float32)
-        decisions += decoder.step(Estimate(onset, frame, velocity))
+        decisions += decoder.step(Estimate(*generator.random((4, PITCHES)).astype(np.float32)))
     decisions += decoder.release()
     assert [d.hop for d in decisions] == sorted(d.hop for d in decisions)
     for key in range(PITCHES):

@@ -77,6 +77,31 @@ def test_flush_tells_of_a_note_that_had_just_begun():
     assert on.time == 100_000_000 < off.time
 
 
+def test_long_digital_silence_is_not_heard_and_what_follows_is_dated_right():
+    class Counting(Switch):
+        steps = 0
+
+        def step(self, samples: np.ndarray) -> Estimate:
+            self.steps += 1
+            return super().step(samples)
+
+    transcriber = StreamingTranscriber(Counting())
+    sound = notes((10, 30), (100_000, 100_020), length=100_100)
+    events = transcriber.process(sound)
+    assert [is_note_on(event) for event in events] == [True, False, True, False]
+    assert events[2].time == 1_000_000_000_000
+    assert transcriber.estimator.steps < 500
+
+
+def test_the_bias_of_an_estimator_is_put_right():
+    class Late(Switch):
+        onset_bias = 0.004
+
+    on, off = StreamingTranscriber(Late()).process(notes((10, 30)))
+    assert on.time == 96_000_000
+    assert off.time - on.time > 190_000_000
+
+
 @settings(max_examples=50)
 @given(
     ranges=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 30)), max_size=8),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
+from improv_ros.listening.offset_removal import OffsetRemoval
 
 from .estimators import decoder, load_estimator
 from .recordings import Notes, Recording, RecordingError, sound_of
@@ -128,7 +129,9 @@ def _whole_hops(estimator: Estimator, recording: Recording) -> npt.NDArray[np.fl
     sound = sound_of(recording, estimator.sample_rate)
     silence = (estimator.latency_hops + estimator.lookahead + 1) * estimator.hop
     sound = np.concatenate((sound, np.zeros(silence, np.float32)))
-    return sound[: len(sound) // estimator.hop * estimator.hop].reshape(-1, estimator.hop)
+    hops = sound[: len(sound) // estimator.hop * estimator.hop].reshape(-1, estimator.hop)
+    offset = OffsetRemoval(estimator.hop / estimator.sample_rate)
+    return np.array([offset.process(hop) for hop in hops])
 
 
 @lru_cache(maxsize=1)
