@@ -47,3 +47,20 @@ def test_nothing_is_heard_in_an_empty_room(noise: Callable[[str], np.ndarray]) -
     transcriber = StreamingTranscriber(SpectralEstimator())
     events = transcriber.process(noise('room')) + transcriber.flush()
     assert [event for event in events if is_note_on(event)] == []
+
+
+MOST_INVENTED = 4  # in a minute of all kinds; the hour has fewer than 60
+
+
+def test_the_network_that_comes_along_invents_hardly_anything(
+    noise: Callable[[str], np.ndarray],
+) -> None:
+    runtime = pytest.importorskip('improv_ros.listening.runtime')
+    if not runtime.DEFAULT_MODEL.is_file():
+        pytest.skip('no network comes along')
+    transcriber = StreamingTranscriber(runtime.load_estimator())
+    invented = {}
+    for kind in ('room', 'hum', 'speech', 'footsteps', 'motors', 'applause'):
+        events = transcriber.process(noise(kind)) + transcriber.flush()
+        invented[kind] = sum(is_note_on(event) for event in events)
+    assert sum(invented.values()) <= MOST_INVENTED, invented

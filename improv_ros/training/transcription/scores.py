@@ -19,6 +19,7 @@ from .recordings import Notes
 
 Floats = npt.NDArray[np.float64]
 _OFFSET_RATIO = 0.2
+_VELOCITY_TOLERANCE = 0.1  # of the span of all velocities
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def compare(reference: Notes, estimated: Notes) -> Score:
         len(estimated),
         len(pairs),
         len(match(reference, estimated, _OFFSET_RATIO)),
-        len(_match_velocities(reference, estimated)),
+        _with_velocity(pairs, reference, estimated),
         estimated[pairs[:, 1], 0] - reference[pairs[:, 0], 0],
     )
 
@@ -83,33 +84,29 @@ def match(
     reference: Notes, estimated: Notes, offset_ratio: float | None = None
 ) -> npt.NDArray[np.int64]:
     """Return pairs of places, (matched, 2), of the notes that are the same in both."""
-    if not len(reference) or not len(estimated):
-        return np.zeros((0, 2), np.int64)
-    pairs = mir_eval.transcription.match_notes(
-        reference[:, :2],
-        _hertz(reference),
-        estimated[:, :2],
-        _hertz(estimated),
-        offset_ratio=offset_ratio,
-    )
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    pairs = [np.zeros((0, 2), np.int64)]
+    # Pitch by pitch: all at once takes the memory of every note against every other.
+    for pitch in np.intersect1d(reference[:, 2], estimated[:, 2]):
+        played = np.flatnonzero(reference[:, 2] == pitch)
+        heard = np.flatnonzero(estimated[:, 2] == pitch)
+        matched = mir_eval.transcription.match_notes(
+            reference[played, :2],
+            np.full(len(played), 440.0),
+            estimated[heard, :2],
+            np.full(len(heard), 440.0),
+            offset_ratio=offset_ratio,
+        )
+        places = np.array(matched, np.int64).reshape(-1, 2)
+        pairs.append(np.column_stack((played[places[:, 0]], heard[places[:, 1]])))
+    return np.concatenate(pairs)
 
 
-def _match_velocities(reference: Notes, estimated: Notes) -> list[tuple[int, int]]:
-    if not len(reference) or not len(estimated):
-        return []
-    pairs: list[tuple[int, int]] = mir_eval.transcription_velocity.match_notes(
-        reference[:, :2],
-        _hertz(reference),
-        reference[:, 3],
-        estimated[:, :2],
-        _hertz(estimated),
-        estimated[:, 3],
-        offset_ratio=None,
-    )
-    return pairs
-
-
-def _hertz(notes: Notes) -> Floats:
-    hertz: Floats = 440 * 2 ** ((notes[:, 2] - 69) / 12)
-    return hertz
+def _with_velocity(pairs: npt.NDArray[np.int64], reference: Notes, estimated: Notes) -> int:
+    """Of the matched notes, how many are as loud as they should be."""
+    if not len(pairs):
+        return 0
+    played, heard = reference[pairs[:, 0], 3], estimated[pairs[:, 1], 3]
+    line = np.column_stack((heard, np.ones_like(heard)))
+    fitted = line @ np.linalg.lstsq(line, played, rcond=None)[0]
+    tolerance = _VELOCITY_TOLERANCE * max(1.0, np.ptp(reference[:, 3]))
+    return int(np.count_nonzero(np.abs(fitted - played) < tolerance))

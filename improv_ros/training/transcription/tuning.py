@@ -1,8 +1,9 @@
 """Searches the decoder's thresholds that do best on recordings, from kept posteriors.
 
-One setting after another is tried over a grid with the others held, and the best kept, until a
-round changes nothing. Best is the mean over the recordings of onset F1 and onset+offset F1
-together, among the settings that invent no more than a note a minute where nobody plays.
+One setting after another is moved up and down its grid, with the others held, as long as that
+does better, until a round changes nothing. Best is the mean over the recordings of onset F1 and
+onset+offset F1 together, among the settings that invent no more than a note a minute where nobody
+plays.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
+import inspect
 from typing import NamedTuple
 
 import numpy as np
+
+from improv_ros.listening.decoder import Decoder
 
 from .posteriors import Kept, decode_kept
 from .scores import compare
@@ -27,6 +31,10 @@ GRIDS: dict[str, tuple[float, ...]] = {
     'offset_threshold': (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
 }
 MOST_INVENTED = 1.0  # a minute
+
+_WORTH_IT = 1e-4  # of merit
+_PATIENCE = 2  # values in a row that do no better
+_DEFAULTS = inspect.signature(Decoder).parameters
 
 Settings = Mapping[str, float]
 
@@ -83,19 +91,27 @@ def tune(
     tell: Callable[[str], object],
 ) -> dict[str, float]:
     """Return the best settings found from `start` on; `tell` hears of every trial."""
-    best = dict(start)
+    best = {name: _DEFAULTS[name].default for name in GRIDS} | dict(start)
     reached = trial(kept, best, executor)
-    tell(f'{"as they are":28} {reached}')
-    changed = True
-    while changed:
-        changed = False
+    tell(f'{"as they are":27} {reached}')
+    before = None
+    while before != best:
+        before = dict(best)
         for name, grid in GRIDS.items():
-            for value in grid:
-                if value == best.get(name):
-                    continue
-                tried = trial(kept, {**best, name: value}, executor)
-                better = tried.merit > reached.merit + 1e-4
-                tell(f'{name:20} {value:6.3g} {tried}{" *" if better else ""}')
-                if better:
-                    best[name], reached, changed = value, tried, True
+            for values in _ways(grid, best[name]):
+                in_vain = 0
+                for value in values:
+                    tried = trial(kept, {**best, name: value}, executor)
+                    better = tried.merit > reached.merit + _WORTH_IT
+                    tell(f'{name:20} {value:6.3g} {tried}{" *" if better else ""}')
+                    in_vain = 0 if better else in_vain + 1
+                    if better:
+                        best[name], reached = value, tried
+                    elif in_vain == _PATIENCE:
+                        break
     return best
+
+
+def _ways(grid: tuple[float, ...], value: float) -> tuple[list[float], list[float]]:
+    """The values of a grid above one, upwards, and below it, downwards."""
+    return [v for v in grid if v > value], [v for v in reversed(grid) if v < value]
