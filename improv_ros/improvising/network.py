@@ -1,7 +1,8 @@
 """The improviser's network: event in, LSTM, then when, what and how loud comes next.
 
     event  = time ⊕ what ⊕ velocity, each embedded, ⊕ the keys and pedal now down
-    memory = LSTM layers over the events
+    memory = LSTM layers over the events, each also given what the ones below it remember;
+             the sum of what all remember
     time     | memory
     what     | memory, keys, time            (a key that is down cannot be pressed, and so on)
     velocity | memory, time, what
@@ -54,23 +55,31 @@ class State(NamedTuple):
 
 @keras.saving.register_keras_serializable(package='improv_ros')
 class EventNetwork(keras.Model):
-    """A recurrent network over the events of a piano performance."""
+    """A recurrent network over the events of a piano performance.
 
-    def __init__(self, units: int = 384, depth: int = 1, **kwargs: Any) -> None:
+    units, depth: of the LSTM layers. dropout: how much of what goes up, not of what goes on in
+    time, is left out while training (Zaremba et al. 2014).
+    """
+
+    def __init__(
+        self, units: int = 384, depth: int = 1, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.units, self.depth = units, depth
+        self.units, self.depth, self.dropout = units, depth, dropout
         self.time = layers.Embedding(TIMES, 32)
         self.what = layers.Embedding(WHATS + 1, 96)
         self.velocity = layers.Embedding(VELOCITIES + 1, 16)
         self.memory = [
             layers.LSTM(units, return_sequences=True, return_state=True) for _ in range(depth)
         ]
+        self.forget = layers.Dropout(dropout)
         self.time_head = _head(128, TIMES)
         self.what_head = _head(256, WHATS)
         self.velocity_head = _head(128, VELOCITIES)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), 'units': self.units, 'depth': self.depth}
+        sizes = {'units': self.units, 'depth': self.depth, 'dropout': self.dropout}
+        return {**super().get_config(), **sizes}
 
     def build(self, input_shape: Any = None) -> None:
         events = 32 + 96 + 16
@@ -104,33 +113,41 @@ class EventNetwork(keras.Model):
             axis=-1,
         )
 
-    def read(self, events: Any, state: State) -> tuple[Any, Any, State]:
+    def read(self, events: Any, state: State, training: bool = False) -> tuple[Any, Any, State]:
         """Read a window of steps, int (batch, steps, 3).
 
         Returns the memory (batch, steps, units) and the keys (batch, steps, 89) after each
         step, and the state after the last.
         """
         keys = state.keys[:, None] + ops.cumsum(ops.take(MOVES, events[..., 1], axis=0), axis=1)
-        memory = self.embed(events, keys)
+        below = self.embed(events, keys)
         h, c = [], []
         for number, lstm in enumerate(self.memory):
-            memory, last_h, last_c = lstm(
-                memory, initial_state=[state.h[:, number], state.c[:, number]]
+            above, last_h, last_c = lstm(
+                self.forget(below, training=training),
+                initial_state=[state.h[:, number], state.c[:, number]],
             )
+            below = below + above if number else above
             h.append(last_h)
             c.append(last_c)
+        memory = self.forget(below, training=training)
         return memory, keys, State(ops.stack(h, axis=1), ops.stack(c, axis=1), keys[:, -1])
 
     def advance(self, event: Any, state: State) -> State:
         """Read one step, int (batch, 3)."""
         keys = state.keys + ops.take(MOVES, event[:, 1], axis=0)
-        memory = self.embed(event, keys)
+        below = self.embed(event, keys)
         h, c = [], []
         for number, lstm in enumerate(self.memory):
-            memory, (last_h, last_c) = lstm.cell(memory, [state.h[:, number], state.c[:, number]])
+            above, (last_h, last_c) = lstm.cell(below, [state.h[:, number], state.c[:, number]])
+            below = below + above if number else above
             h.append(last_h)
             c.append(last_c)
         return State(ops.stack(h, axis=1), ops.stack(c, axis=1), keys)
+
+    def recall(self, h: Any) -> Any:
+        """Return the memory (batch, units) of a state's `h`, as the heads take it."""
+        return ops.sum(h, axis=1)
 
     def time_logits(self, memory: Any) -> Any:
         """Return logits (..., TIMES) of when the next event comes."""
@@ -149,14 +166,14 @@ class EventNetwork(keras.Model):
         given = ops.concatenate([memory, self.time(time), self.what(what)], axis=-1)
         return _through(self.velocity_head, given)
 
-    def nats(self, events: Any, state: State) -> tuple[Any, State]:
+    def nats(self, events: Any, state: State, training: bool = False) -> tuple[Any, State]:
         """Return how surprising steps are, given the ones before.
 
         events: int (batch, steps + 1, 3); the first step of each row is given, not guessed.
         Returns nats, (batch, steps, 3), of time, what and velocity (0 where there is none),
         and the state before the last step.
         """
-        memory, keys, state = self.read(events[:, :-1], state)
+        memory, keys, state = self.read(events[:, :-1], state, training)
         time, what, velocity = (events[:, 1:, factor] for factor in range(3))
         surprise = [
             _nats(time, self.time_logits(memory)),
@@ -168,7 +185,7 @@ class EventNetwork(keras.Model):
 
 
 def _head(hidden: int, outputs: int) -> list[layers.Layer]:
-    return [layers.Dense(hidden, activation='relu'), layers.Dense(outputs)]
+    return [layers.Dense(hidden, activation='relu'), layers.Dense(outputs, dtype='float32')]
 
 
 def _through(head: list[layers.Layer], given: Any) -> Any:

@@ -5,30 +5,22 @@ never changed in place, so whoever holds an older one can go back to it.
 """
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
-import json
 from pathlib import Path
-import signal
-import subprocess
-import sys
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from improv_ros.inference.errors import ModelError
+from improv_ros.inference.keras_files import prepare_tensorflow, read_weights
+from improv_ros.inference.litert import litert_functions
+from improv_ros.inference.model_files import MODELS, choose_file, read_description
+from improv_ros.inference.trial import try_out
+
 from .vocabulary import FIRST_STEP, KEYS, PRESS, TIMES, VELOCITIES, VERSION, WHATS, Step
 
-MODELS = Path(__file__).resolve().parent.parent / 'models'
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
-RUNTIMES = ('auto', 'litert', 'tensorflow')
-TRIAL_SECONDS = 60
-REFUSED = 3  # exit code of a trial that ended with a ModelError, which it printed
-MOST_UNITS, MOST_LAYERS = 4096, 16  # beyond, a description is a mistake that would eat the memory
-_LITERT_MODULES = ('ai_edge_litert.interpreter', 'tflite_runtime.interpreter')
-
-
-class ModelError(ValueError):
-    """A model file that cannot be played; the message says which file, why and what helps."""
+LARGEST = {'units': 4096, 'depth': 16}
+_FUNCTIONS = ('advance', 'time', 'what', 'velocity')
 
 
 class Memory(NamedTuple):
@@ -110,43 +102,10 @@ def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     Raises ModelError for a file that is missing, damaged or of another vocabulary, and for a
     runtime that is not installed.
     """
-    if runtime not in RUNTIMES:
-        raise ModelError(f'runtime {runtime!r} is none of {", ".join(RUNTIMES)}')
-    path = Path(path) if str(path) else DEFAULT_MODEL
-    if path.suffix not in ('.tflite', '.keras'):
-        raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
-    litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
-    if not litert.is_file() and not keras.is_file():
-        raise ModelError(
-            f'there is no model file {path}: name another, or none to take the shipped one'
-        )
-    if runtime == 'auto':
-        runtime = 'litert' if litert.is_file() and _litert_module() else 'tensorflow'
-    chosen = litert if runtime == 'litert' else keras
-    if not chosen.is_file():
-        raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
-    if runtime == 'litert' and chosen != DEFAULT_MODEL:
-        _try_out(chosen)
+    chosen = choose_file(path, DEFAULT_MODEL, runtime)
+    if chosen.suffix == '.tflite' and chosen != DEFAULT_MODEL:
+        try_out(chosen, __name__)
     return load_here(chosen)
-
-
-def _try_out(path: Path) -> None:
-    """Load a model in a process of its own: there are damaged files that crash LiteRT."""
-    command = [sys.executable, '-m', 'improv_ros.improvising.trial', str(path)]
-    try:
-        trial = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ModelError(
-            f'the model file {path} is damaged: it did not load in {TRIAL_SECONDS} s'
-        ) from None
-    if trial.returncode == REFUSED:
-        raise ModelError(trial.stdout.strip())
-    if trial.returncode < 0:
-        name = signal.Signals(-trial.returncode).name
-        raise ModelError(f'the model file {path} is damaged: loading it ended in {name}')
-    if trial.returncode:
-        reason = trial.stderr.strip().rpartition('\n')[2]
-        raise ModelError(f'the model file {path} could not be tried out: {reason}')
 
 
 def load_here(path: Path) -> Runtime:
@@ -154,7 +113,12 @@ def load_here(path: Path) -> Runtime:
 
     Raises ModelError like `load_runtime`.
     """
-    loaded = _LOADERS[path.suffix](path, _about(path))
+    about = _about(path)
+    if path.suffix == '.tflite':
+        functions = litert_functions(path, _FUNCTIONS)
+    else:
+        functions = signatures(load_network(path))
+    loaded = NetworkRuntime(functions, about['depth'], about['units'])
     try:
         _warm_up(loaded)
     except (RuntimeError, TypeError, ValueError) as error:
@@ -176,47 +140,7 @@ def _warm_up(runtime: Runtime) -> None:
 
 def _about(path: Path) -> dict[str, Any]:
     """Return what the JSON beside a model says, after checking that we speak its vocabulary."""
-    beside = path.with_suffix('.json')
-    try:
-        about = json.loads(beside.read_text(encoding='utf-8'))
-        vocabulary = about['vocabulary']
-        for name, most in (('units', MOST_UNITS), ('depth', MOST_LAYERS)):
-            if type(about[name]) is not int or not 1 <= about[name] <= most:
-                raise ValueError(f'{name} must be a whole number from 1 to {most}')
-    except FileNotFoundError:
-        raise ModelError(f'{path} needs its description {beside.name} beside it') from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f'the description {beside} is damaged: {error!r}') from None
-    if vocabulary != VERSION:
-        raise ModelError(
-            f'{path} speaks the vocabulary {vocabulary!r} and this version of improv_ros '
-            f'{VERSION!r}: take a model made for it, or train one with `improv train`'
-        )
-    return about
-
-
-def _litert_module() -> str:
-    """Return the module that has the LiteRT interpreter, or '' where none is installed."""
-    for name in _LITERT_MODULES:
-        if find_spec(name.partition('.')[0]):
-            return name
-    return ''
-
-
-def _load_litert(path: Path, about: dict[str, Any]) -> Runtime:
-    module = _litert_module()
-    if not module:
-        raise ModelError('LiteRT is not installed: pip install ai-edge-litert')
-    try:
-        interpreter = import_module(module).Interpreter(model_path=str(path), num_threads=1)
-        functions = {name: interpreter.get_signature_runner(name) for name in _FUNCTIONS}
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f'the model file {path} is damaged or no model: {error}') from error
-    return NetworkRuntime(functions, about['depth'], about['units'])
-
-
-def _load_tensorflow(path: Path, about: dict[str, Any]) -> Runtime:
-    return NetworkRuntime(signatures(load_network(path)), about['depth'], about['units'])
+    return read_description(path, 'vocabulary', VERSION, LARGEST)
 
 
 def load_network(path: Path) -> Any:
@@ -225,34 +149,14 @@ def load_network(path: Path) -> Any:
     Only numbers are read from the file. What layers a network has is known here, so whatever
     else the file says, which Keras could be made to execute, is never looked at.
     """
-    if not path.is_file():
-        raise ModelError(f'there is no model file {path}')
-    if path.suffix != '.keras':
-        raise ModelError(f'{path} is no .keras file, which TensorFlow needs')
-    if not (find_spec('keras') and find_spec('tensorflow')):
-        raise ModelError('TensorFlow is not installed: pip install tensorflow keras')
+    prepare_tensorflow(path)
     about = _about(path)
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices('GPU'):
-        tf.config.experimental.set_memory_growth(gpu, True)
-
     from .network import EventNetwork
 
     network = EventNetwork(about['units'], about['depth'])
     network.build()
-    try:
-        network.load_weights(path)
-    except Exception as error:  # Keras raises whatever its parsers stumble on
-        raise ModelError(
-            f'the model file {path} is damaged or no model of {about["units"]} units in '
-            f'{about["depth"]} layers: {error}'
-        ) from error
+    read_weights(path, network, f'{about["units"]} units in {about["depth"]} layers')
     return network
-
-
-_LOADERS = {'.tflite': _load_litert, '.keras': _load_tensorflow}
-_FUNCTIONS = ('advance', 'time', 'what', 'velocity')
 
 
 def signatures(network: Any) -> dict[str, Callable[..., Any]]:
@@ -275,14 +179,14 @@ def signatures(network: Any) -> dict[str, Callable[..., Any]]:
 
     @tf.function(input_signature=[state])
     def time(h: Any) -> dict[str, Any]:
-        return {'logits': network.time_logits(h[:, -1])}
+        return {'logits': network.time_logits(network.recall(h))}
 
     @tf.function(input_signature=[state, keys, index])
     def what(h: Any, keys: Any, time: Any) -> dict[str, Any]:
-        return {'logits': network.what_logits(h[:, -1], keys, time)}
+        return {'logits': network.what_logits(network.recall(h), keys, time)}
 
     @tf.function(input_signature=[state, index, index])
     def velocity(h: Any, time: Any, what: Any) -> dict[str, Any]:
-        return {'logits': network.velocity_logits(h[:, -1], time, what)}
+        return {'logits': network.velocity_logits(network.recall(h), time, what)}
 
     return {'advance': advance, 'time': time, 'what': what, 'velocity': velocity}

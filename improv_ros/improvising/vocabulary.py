@@ -56,6 +56,8 @@ TIME_VALUES = np.concatenate(
 """How long each of the `TIMES` time bins is, in ticks; longer waits count as the longest."""
 
 _NEAREST_BIN = np.abs(np.arange(801)[:, None] - TIME_VALUES[None, :]).argmin(axis=1)
+BIN_WIDTHS = np.bincount(_NEAREST_BIN, minlength=TIMES)
+"""How many waits in ticks, of those up to the longest, fall into each time bin."""
 
 
 class Step(NamedTuple):

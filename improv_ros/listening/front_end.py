@@ -49,13 +49,14 @@ class FrontEnd:
     def analyse(self, samples: _Floats) -> _Floats:
         """Return `step` of each whole hop of a new stream, (hops, BANDS, windows)."""
         hops = len(samples) // HOP
+        if not hops:
+            return np.zeros((0, BANDS, len(WINDOWS)), np.float32)
         past = np.zeros(max(WINDOWS) - HOP, np.float32)
         heard = np.lib.stride_tricks.sliding_window_view(
             np.concatenate((past, samples[: hops * HOP]), dtype=np.float32), max(WINDOWS)
         )[::HOP]
         blocks = [self._analyse(heard[i : i + _BLOCK]) for i in range(0, hops, _BLOCK)]
-        none = np.zeros((0, BANDS, len(WINDOWS)), np.float32)
-        return np.concatenate(blocks) if blocks else none
+        return np.concatenate(blocks)
 
     def _analyse(self, heard: _Floats) -> _Floats:
         spectra = np.empty((len(heard), BANDS, len(WINDOWS)), np.float32)

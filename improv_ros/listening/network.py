@@ -67,7 +67,8 @@ class TranscriptionNetwork(keras.Model):
         self.squeeze = layers.Dense(channels // 2)
         self.harmonics = layers.Dense(units)
         self.surroundings = layers.Dense(units)
-        self.memory = layers.GRU(units, return_sequences=True, return_state=True)
+        self.gates_heard = layers.Dense(3 * units)
+        self.gates_remembered = layers.Dense(3 * units, kernel_initializer='orthogonal')
         self.mention = layers.Dense(8)
         self.neighbours = layers.Dense(units, activation='relu')
         self.beliefs = layers.Dense(len(self.delays) * len(BELIEFS))
@@ -90,7 +91,8 @@ class TranscriptionNetwork(keras.Model):
         self.surroundings.build((None, None, 2 * self.channels))
         self.gain = self.add_weight(name='gain', shape=(PITCHES, self.units), initializer='ones')
         self.bias = self.add_weight(name='bias', shape=(PITCHES, self.units), initializer='zeros')
-        self.memory.build((None, None, self.units))
+        self.gates_heard.build((None, PITCHES, self.units))
+        self.gates_remembered.build((None, PITCHES, self.units))
         self.mention.build((None, None, PITCHES, self.units))
         self.neighbours.build((None, None, PITCHES, 8 * partials + self.units))
         self.beliefs.build((None, None, PITCHES, self.units))
@@ -117,23 +119,25 @@ class TranscriptionNetwork(keras.Model):
         the last hop.
         """
         heard, spectra, semitones = self._hear(spectra, state)
-        hops = ops.shape(heard)[1]
-        by_key = ops.reshape(ops.transpose(heard, (0, 2, 1, 3)), (-1, hops, self.units))
-        memory, last = self.memory(
-            by_key, initial_state=ops.reshape(state.memory, (-1, self.units))
-        )
-        memory = ops.transpose(ops.reshape(memory, (-1, PITCHES, hops, self.units)), (0, 2, 1, 3))
-        last = ops.reshape(last, (-1, PITCHES, self.units))
-        return self._believe(memory), State(spectra, semitones, last)
+        # To compute a step again for its gradient is faster than to keep it for long.
+        remember = keras.remat(self._remember)
+        last, memory = ops.scan(remember, state.memory, ops.swapaxes(heard, 0, 1))
+        return self._believe(ops.swapaxes(memory, 0, 1)), State(spectra, semitones, last)
 
     def advance(self, spectra: Any, state: State) -> tuple[Any, State]:
         """Read one hop, (batch, BANDS, windows); beliefs (batch, 88, delays, BELIEFS)."""
         heard, spectra, semitones = self._hear(spectra[:, None], state)
-        memory, _ = self.memory.cell(
-            ops.reshape(heard, (-1, self.units)), [ops.reshape(state.memory, (-1, self.units))]
-        )
-        memory = ops.reshape(memory, (-1, PITCHES, self.units))
+        memory, _ = self._remember(state.memory, heard[:, 0])
         return self._believe(memory[:, None])[:, 0], State(spectra, semitones, memory)
+
+    def _remember(self, memory: Any, heard: Any) -> tuple[Any, Any]:
+        """A step of the GRU, whose reset comes after its product (Cho et al. 2014)."""
+        new, old = _each(self.gates_heard, heard), _each(self.gates_remembered, memory)
+        both = 2 * self.units
+        keep, reset = ops.split(ops.sigmoid(new[..., :both] + old[..., :both]), 2, axis=-1)
+        proposed = ops.tanh(new[..., both:] + reset * old[..., both:])
+        memory = proposed + keep * (memory - proposed)
+        return memory, memory
 
     def _hear(self, spectra: Any, state: State) -> tuple[Any, Any, Any]:
         """What the memory hears of each key, (batch, hops, 88, units), and the new past."""
@@ -142,16 +146,25 @@ class TranscriptionNetwork(keras.Model):
         semitones = ops.concatenate([state.semitones, semitones], axis=1)
         change = self.change(_widen(semitones, 1, 1))
         overall = ops.concatenate([ops.mean(change, axis=2), ops.max(change, axis=2)], axis=-1)
-        heard = self.harmonics(_partials(self.squeeze(change), SEMITONES))
-        heard = heard + self.surroundings(overall)[:, :, None]
+        heard = _each(self.harmonics, _partials(_each(self.squeeze, change), SEMITONES))
+        heard = heard + _each(self.surroundings, overall)[:, :, None]
         past = 1 - _SPAN
         return ops.relu(heard * self.gain + self.bias), spectra[:, past:], semitones[:, past:]
 
     def _believe(self, memory: Any) -> Any:
-        mentioned = _partials(self.mention(memory), PITCHES)
-        together = self.neighbours(ops.concatenate([mentioned, memory], axis=-1))
-        beliefs = self.beliefs(together) + self.touch
+        mentioned = _partials(_each(self.mention, memory), PITCHES)
+        together = _each(self.neighbours, ops.concatenate([mentioned, memory], axis=-1))
+        beliefs = _each(self.beliefs, together) + self.touch
         return ops.reshape(beliefs, (*ops.shape(beliefs)[:3], len(self.delays), len(BELIEFS)))
+
+
+def _each(layer: layers.Dense, inputs: Any) -> Any:
+    """A dense layer at every place, as one product of two matrices.
+
+    TensorFlow 2.21 crashes in the batched product that it would make of a window of one hop.
+    """
+    flat = layer(ops.reshape(inputs, (-1, inputs.shape[-1])))
+    return ops.reshape(flat, (*ops.shape(inputs)[:-1], layer.units))
 
 
 def _widen(places: Any, below: int, above: int) -> Any:

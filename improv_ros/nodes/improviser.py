@@ -13,9 +13,9 @@ from std_srvs.srv import Trigger
 from improv_ros.event_text import TimedEvent, is_note_on
 from improv_ros.improvising.conversation import Conversation
 from improv_ros.improvising.model import load_model
-from improv_ros.improvising.runtime import RUNTIMES
 from improv_ros.improvising.settings import BOUNDS, MODES
 from improv_ros.improvising.settings import Settings as Manners
+from improv_ros.inference.model_files import RUNTIMES
 from improv_ros.nodes.bodies import load_body
 from improv_ros.nodes.latency import LatencyFigures
 from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run

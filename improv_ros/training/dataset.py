@@ -2,27 +2,45 @@
 
 A performance is a uint16 array (moves, 3): milliseconds since the move before it, what moves
 (as in the vocabulary) and the MIDI velocity of a pressed key, else 0. Quantisation and
-augmentation happen when it is used, so one cache serves every training run.
+augmentation happen when it is used, so one cache serves every training run and every
+representation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import csv
 from dataclasses import dataclass, field
 import hashlib
 import json
-import os
 from pathlib import Path
+import re
+import shutil
+from typing import NamedTuple
 import zlib
 
 import numpy as np
 
-from improv_ros.event_text import EventTextError, midi_to_text, read_midi, to_timed
-from improv_ros.improvising.vocabulary import RELEASE, VERSION, Keyboard
+from improv_ros.event_text import (
+    EventTextError,
+    TimedEvent,
+    midi_to_text,
+    note_on,
+    read_midi,
+    to_timed,
+)
+from improv_ros.improvising.vocabulary import (
+    LOWEST_PITCH,
+    RELEASE,
+    VERSION,
+    Keyboard,
+    event_of,
+)
+
+from .whole_file import write_whole
 
 MILLISECOND = 1_000_000  # nanoseconds
 FEWEST_NOTES = 20
 DEVELOPMENT_SHARE = 20  # one group of pieces in so many is for development
-_CACHE_FORMAT = 1
+_CACHE_FORMAT = 2
 
 
 class DatasetError(ValueError):
@@ -39,6 +57,7 @@ class Dataset:
     folders: list[str]
     names: list[str]
     groups: list[str]
+    composers: list[str]
     ends: np.ndarray
     moves: np.ndarray
     checksum: str
@@ -75,6 +94,25 @@ class Dataset:
         chosen = set(development)
         return [number for number in range(len(self)) if number not in chosen], development
 
+    def sample(self, notes: int) -> list[int]:
+        """Return the numbers of performances, drawn evenly, that hold about so many notes."""
+        share = min(1.0, notes / self.notes)
+        count = max(1, round(share * len(self)))
+        return [int(number) for number in np.linspace(0, len(self) - 1, count).round()]
+
+    def by(self, composer: str) -> list[int]:
+        """Return the numbers of the performances of one composer; any part of the name will do.
+
+        Raises DatasetError if there are none.
+        """
+        found = [i for i, name in enumerate(self.composers) if composer.lower() in name.lower()]
+        if not found:
+            raise DatasetError(
+                f'no performance in {", ".join(self.folders)} is by {composer!r}: their '
+                'index.csv names the composers'
+            )
+        return found
+
     def report(self) -> str:
         """Return in words what was read and what was left out and why."""
         lines = [
@@ -88,20 +126,39 @@ class Dataset:
 def load_dataset(folders: Sequence[str | Path], cache: Path, progress: bool = True) -> Dataset:
     """Read every MIDI file under the folders, or what an earlier call kept under `cache`.
 
-    The checksum covers names and bytes of all files; a changed folder is read anew.
+    The checksum covers names and bytes of all files; what has changed is read anew. Each file
+    read is kept at once, so a call that is killed is gone on with by the next.
 
-    Raises DatasetError if a folder is missing or no file in it can be used.
+    Raises DatasetError if a folder is missing or no file in it can be used, and OSError if
+    there is no room for the cache.
     """
-    files = [(Path(folder), path) for folder in folders for path in midi_files(Path(folder))]
+    files = [_file(Path(folder), path) for folder in folders for path in midi_files(Path(folder))]
     checksum = _checksum(files)
     stem = cache / f'performances-{checksum[:16]}'
     names = [str(folder) for folder in folders]
     kept = _read_cache(stem, names, checksum)
     if kept is not None:
         return kept
-    dataset = _read_all(files, names, checksum, progress)
+    parts = cache / f'{stem.name}-parts'
+    parts.mkdir(parents=True, exist_ok=True)
+    dataset = _read_all(files, names, checksum, parts, progress)
     _write_cache(stem, dataset)
+    shutil.rmtree(parts)
     return dataset
+
+
+class _File(NamedTuple):
+    folder: Path
+    path: Path
+    digest: bytes  # SHA-256 of what it holds
+
+    @property
+    def name(self) -> str:
+        return self.path.relative_to(self.folder).as_posix()
+
+
+def _file(folder: Path, path: Path) -> _File:
+    return _File(folder, path, hashlib.sha256(path.read_bytes()).digest())
 
 
 def midi_files(folder: Path) -> list[Path]:
@@ -123,46 +180,63 @@ def read_performance(path: Path) -> np.ndarray:
 
     Raises ValueError with the reason if it cannot be read or holds no piano performance.
     """
-    events = to_timed(midi_to_text(read_midi(path)))
+    performance = performance_of(to_timed(midi_to_text(read_midi(path))))
+    notes = int(np.count_nonzero(performance[:, 1] < RELEASE))
+    if notes < FEWEST_NOTES:
+        raise ValueError(f'only {notes} notes of a piano, fewer than {FEWEST_NOTES}')
+    return performance
+
+
+def performance_of(events: Iterable[TimedEvent]) -> np.ndarray:
+    """Return events as a performance, uint16 (moves, 3)."""
     keyboard = Keyboard()
-    before = 0
+    before: int | None = None
     moves = []
     for event in sorted(events, key=lambda event: event.time):
         for what, velocity in keyboard.take(event):
             now = (event.time + MILLISECOND // 2) // MILLISECOND
-            moves.append((min(now - before, 65535), what, velocity))
+            wait = 0 if before is None else now - before
+            moves.append((min(wait, 65535), what, velocity))
             before = now
-    notes = sum(what < RELEASE for _, what, _ in moves)
-    if notes < FEWEST_NOTES:
-        raise ValueError(f'only {notes} notes of a piano, fewer than {FEWEST_NOTES}')
-    moves[0] = (0, *moves[0][1:])
-    return np.array(moves, dtype=np.uint16)
+    return np.array(moves, dtype=np.uint16).reshape(-1, 3)
 
 
-def _checksum(files: Sequence[tuple[Path, Path]]) -> str:
+def events_of(performance: np.ndarray) -> list[TimedEvent]:
+    """Return a performance as events, the first one at time 0."""
+    times = np.cumsum(performance[:, 0], dtype=np.int64) * MILLISECOND
+    return [
+        note_on(time, LOWEST_PITCH + what, velocity)
+        if what < RELEASE
+        else event_of(time, what, velocity)
+        for time, (_, what, velocity) in zip(times.tolist(), performance.tolist(), strict=True)
+    ]
+
+
+def _checksum(files: Sequence[_File]) -> str:
     digest = hashlib.sha256()
-    for folder, path in files:
-        digest.update(f'{path.relative_to(folder).as_posix()}\n'.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for file in files:
+        digest.update(f'{file.name}\n'.encode())
+        digest.update(file.digest)
     return digest.hexdigest()
 
 
 def _read_all(
-    files: Sequence[tuple[Path, Path]], folders: list[str], checksum: str, progress: bool
+    files: Sequence[_File], folders: list[str], checksum: str, parts: Path, progress: bool
 ) -> Dataset:
     from tqdm import tqdm
 
-    works = {folder: _works(folder) for folder in {folder for folder, _ in files}}
-    performances, names, groups, skipped = [], [], [], {}
-    for folder, path in tqdm(files, desc='reading MIDI', unit='file', disable=not progress):
-        name = path.relative_to(folder).as_posix()
+    works = {folder: _works(folder) for folder in {file.folder for file in files}}
+    performances, names, groups, composers, skipped = [], [], [], [], {}
+    for file in tqdm(files, desc='reading MIDI', unit='file', disable=not progress):
         try:
-            performances.append(read_performance(path))
-        except (EventTextError, OSError, ValueError) as error:
-            skipped[str(path)] = str(error)
+            performances.append(_read_part(file, parts))
+        except (EventTextError, ValueError) as error:
+            skipped[str(file.path)] = str(error)
             continue
-        names.append(name)
-        groups.append(works[folder].get(name, name))
+        work = works[file.folder].get(file.name, Work('', file.name))
+        names.append(file.name)
+        groups.append(f'{work.composer}: {work.name}' if work.composer else work.name)
+        composers.append(work.composer)
     if not performances:
         reason = next(iter(skipped.values()))
         raise DatasetError(
@@ -170,19 +244,52 @@ def _read_all(
             f'the first: {reason}'
         )
     ends = np.cumsum([len(performance) for performance in performances])
-    return Dataset(folders, names, groups, ends, np.concatenate(performances), checksum, skipped)
+    moves = np.concatenate(performances)
+    return Dataset(folders, names, groups, composers, ends, moves, checksum, skipped)
 
 
-def _works(folder: Path) -> dict[str, str]:
-    """Return which work each file holds, by the folder's index.csv where there is one."""
+def _read_part(file: _File, parts: Path) -> np.ndarray:
+    """Return the performance in a file, as an earlier call kept it if it did."""
+    part = parts / f'{file.digest.hex()}.npy'
+    try:
+        return np.load(part, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        performance = read_performance(file.path)
+    write_whole(part, lambda whole: np.save(whole, performance, allow_pickle=False))
+    return performance
+
+
+class Work(NamedTuple):
+    """What a performance is of, as far as the folder's index tells."""
+
+    composer: str
+    name: str
+
+
+_MOVEMENT = re.compile(r'[-_ ]?\d+$')
+
+
+def _works(folder: Path) -> dict[str, Work]:
+    """Return which work each file holds, by the folder's index.csv where there is one.
+
+    Where it names no work the file's name is it, without the number of a movement.
+    """
     index = folder / 'index.csv'
     if not index.is_file():
+        index = folder.parent / 'index.csv'  # of a split: its names begin with the split's
+    if not index.is_file():
         return {}
+    inside = '' if index.parent == folder else f'{folder.name}/'
     with index.open(newline='', encoding='utf-8') as rows:
         return {
-            row['file']: f'{row.get("composer", "")}: {row.get("work") or row.get("title")}'
+            row['file'].removeprefix(inside): Work(
+                row.get('composer') or '',
+                row.get('work')
+                or row.get('title')
+                or _MOVEMENT.sub('', row['file'].rpartition('.')[0]),
+            )
             for row in csv.DictReader(rows)
-            if 'file' in row
+            if row.get('file', '').startswith(inside)
         }
 
 
@@ -192,7 +299,7 @@ def _read_cache(stem: Path, folders: list[str], checksum: str) -> Dataset | None
         moves = np.load(stem.with_suffix('.npy'), mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError):
         return None
-    if (about['format'], about['vocabulary'], about['checksum']) != (
+    if (about.get('format'), about.get('vocabulary'), about.get('checksum')) != (
         _CACHE_FORMAT,
         VERSION,
         checksum,
@@ -202,6 +309,7 @@ def _read_cache(stem: Path, folders: list[str], checksum: str) -> Dataset | None
         folders,
         about['names'],
         about['groups'],
+        about['composers'],
         np.array(about['ends']),
         moves,
         checksum,
@@ -217,10 +325,12 @@ def _write_cache(stem: Path, dataset: Dataset) -> None:
         'checksum': dataset.checksum,
         'names': dataset.names,
         'groups': dataset.groups,
+        'composers': dataset.composers,
         'ends': dataset.ends.tolist(),
         'skipped': dataset.skipped,
     }
-    unfinished = stem.with_name(stem.name + '.part.npy')
-    np.save(unfinished, dataset.moves, allow_pickle=False)
-    os.replace(unfinished, stem.with_suffix('.npy'))
-    stem.with_suffix('.json').write_text(json.dumps(about), encoding='utf-8')
+    write_whole(
+        stem.with_suffix('.npy'), lambda file: np.save(file, dataset.moves, allow_pickle=False)
+    )
+    text = json.dumps(about)
+    write_whole(stem.with_suffix('.json'), lambda file: file.write(text.encode()))

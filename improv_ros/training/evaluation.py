@@ -1,7 +1,8 @@
 """How surprised a network is by real performances, in nats: the lower, the better it knows them.
 
-Figures are nats per note (all events' nats over the notes played) and nats per event, so that
-networks with other vocabularies can be set beside each other.
+Figures are nats per note (all steps' nats over the notes played), per second of music and per
+step, where a step is an event or a token. Nats per note and per second can be compared between
+representations that tell the same music; docs/training.md says which do and why.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from improv_ros.improvising.vocabulary import RELEASE, TIMES, VELOCITIES, WHATS
+from improv_ros.improvising.vocabulary import Step
 
 from .dataset import Dataset
-from .windows import batches, quantise
+from .representations import AS_PLAYED, Representation, seconds
+from .windows import batches
 
 if TYPE_CHECKING:
+    from improv_ros.improvising.runtime import Runtime
+
     from .streams import Streams
 
 STEPS = 256
@@ -25,74 +29,101 @@ STEPS = 256
 
 @dataclass(frozen=True)
 class Surprise:
-    """Nats over some performances, in all, and how many events and notes they hold."""
+    """Nats over some performances, in all, and how many steps, notes and seconds they hold.
+
+    time: of when, to the exact tick; what: of which key or pedal; velocity: of how loud.
+    """
 
     time: float
     what: float
     velocity: float
-    events: int
+    steps: int
     notes: int
+    seconds: float
 
     @property
     def total(self) -> float:
         return self.time + self.what + self.velocity
 
     @property
-    def per_event(self) -> float:
-        return self.total / self.events
+    def per_step(self) -> float:
+        return self.total / self.steps
 
     @property
     def per_note(self) -> float:
         return self.total / self.notes
 
+    @property
+    def per_second(self) -> float:
+        return self.total / self.seconds
+
+    @property
+    def steps_per_note(self) -> float:
+        return self.steps / self.notes
+
     def report(self, name: str) -> str:
         """Return the figures as one row of a Markdown table."""
-        parts = ' | '.join(
-            f'{part / self.notes:.3f}' for part in (self.time, self.what, self.velocity)
-        )
-        return f'| {name} | {self.per_note:.3f} | {parts} | {self.per_event:.3f} |'
+        parts = (part / self.notes for part in (self.time, self.what, self.velocity))
+        figures = (self.per_note, *parts, self.per_second, self.per_step, self.steps_per_note)
+        return f'| {name} | {" | ".join(f"{figure:.3f}" for figure in figures)} |'
 
 
 HEADER = (
-    '| model | nats per note | of it: when | what | how loud | nats per event |\n'
-    '|---|---|---|---|---|---|'
+    '| model | nats per note | of it: when | what | how loud | nats per second | '
+    'nats per step | steps per note |\n|---|---|---|---|---|---|---|---|'
 )
 
 
-def measure(model: Streams, dataset: Dataset, numbers: Sequence[int]) -> Surprise:
+def measure(
+    model: Streams,
+    dataset: Dataset,
+    numbers: Sequence[int],
+    representation: Representation = AS_PLAYED,
+) -> Surprise:
     """Return how surprised a network is by performances of a data set, as they were played.
 
     model: the network over as many performances at a time as suits the machine.
     """
     # Longest first: the streams then end at about the same time.
     numbers = sorted(numbers, key=lambda number: -len(dataset.performance(number)))
-    pieces = (quantise(dataset.performance(number)) for number in numbers)
-    nats, events, notes = np.zeros(3), 0, 0
-    for batch in batches(pieces, model.streams, STEPS):
+    pieces = (representation.steps(dataset.performance(number)) for number in numbers)
+    nats, exact, steps, notes = np.zeros(3), 0.0, 0, 0
+    for batch in batches(pieces, model.streams, STEPS, representation.first):
         surprise = np.asarray(model.predict_on_batch((batch.events, batch.fresh)))
         nats += (surprise * batch.real[..., None]).sum(axis=(0, 1), dtype=np.float64)
-        events += int(batch.real.sum())
-        notes += int(((batch.events[:, 1:, 1] < RELEASE) * batch.real).sum())
+        real = batch.events[:, 1:][batch.real > 0]
+        exact += representation.exact(real)
+        steps += len(real)
+        notes += int(representation.is_note(real).sum())
     time, what, velocity = nats.tolist()
-    return Surprise(time, what, velocity, events, notes)
+    music = sum(seconds(dataset.performance(number)) for number in numbers)
+    return Surprise(time + exact, what, velocity, steps, notes, music)
 
 
-def unigram(dataset: Dataset, numbers: Sequence[int]) -> Surprise:
-    """Return the surprise of the best model without memory: how often each thing occurs.
-
-    It is counted on the very performances it is measured on, so no real unigram does better.
-    """
-    steps = np.concatenate([quantise(dataset.performance(number)) for number in numbers])
-    time, what, velocity = (
-        np.bincount(steps[:, factor], minlength=size)
-        for factor, size in enumerate((TIMES, WHATS, VELOCITIES + 1))
+def measure_runtime(runtime: Runtime, dataset: Dataset, numbers: Sequence[int]) -> Surprise:
+    """Return how surprised a network is as a node runs it, one event at a time."""
+    nats, steps = np.zeros(3), []
+    for number in numbers:
+        memory = runtime.advance(runtime.start(), Step(*AS_PLAYED.first))
+        steps.append(AS_PLAYED.steps(dataset.performance(number)))
+        for time, what, velocity in steps[-1].tolist():
+            nats[0] += _nats(runtime.time_logits(memory), time)
+            nats[1] += _nats(runtime.what_logits(memory, time), what)
+            if velocity:
+                nats[2] += _nats(runtime.velocity_logits(memory, time, what), velocity - 1)
+            memory = runtime.advance(memory, Step(time, what, velocity))
+    together = np.concatenate(steps)
+    time, what, velocity = nats.tolist()
+    return Surprise(
+        time + AS_PLAYED.exact(together),
+        what,
+        velocity,
+        len(together),
+        int(AS_PLAYED.is_note(together).sum()),
+        sum(seconds(dataset.performance(number)) for number in numbers),
     )
-    notes = int(what[:RELEASE].sum())
-    # Only a pressed key has a velocity to guess.
-    return Surprise(_entropy(time), _entropy(what), _entropy(velocity[1:]), len(steps), notes)
 
 
-def _entropy(counts: np.ndarray) -> float:
-    """Return the nats it takes to tell all that was counted."""
-    seen = counts[counts > 0]
-    return float(-(seen * np.log(seen / seen.sum())).sum())
+def _nats(logits: np.ndarray, choice: int) -> float:
+    shifted = logits.astype(np.float64) - logits.max()
+    return float(np.log(np.exp(shifted).sum()) - shifted[choice])

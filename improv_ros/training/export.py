@@ -1,40 +1,51 @@
 """Writing a network so that it can be played: `.keras`, `.tflite` and what both are."""
 
 import json
-import os
 from pathlib import Path
 import tempfile
 from typing import Any
 
 from improv_ros.improvising.vocabulary import VERSION
 
+from .whole_file import replacing, write_whole
+
 
 def export(network: Any, path: Path) -> None:
     """Write a network as PATH.keras and PATH.tflite, and PATH.json, which says what it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save(network, path)
-    path.with_suffix('.tflite').write_bytes(litert(network))
+    data = litert(network)
+    write_whole(path.with_suffix('.tflite'), lambda file: file.write(data))
 
 
-def save(network: Any, path: Path) -> None:
-    """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file."""
-    unfinished = path.with_name(f'{path.stem}.part.keras')
-    network.save(unfinished)
-    os.replace(unfinished, path.with_suffix('.keras'))
+def save(network: Any, path: Path, vocabulary: str = VERSION) -> None:
+    """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file.
+
+    vocabulary: the name of what it speaks. Raises OSError if the disk refuses.
+    """
+    with replacing(path.with_suffix('.keras')) as unfinished:
+        network.save(unfinished)
+    describe(network, path, vocabulary)
+
+
+def describe(network: Any, path: Path, vocabulary: str = VERSION) -> None:
+    """Write PATH.json, which says what a network's files hold."""
     about = {
-        'vocabulary': VERSION,
+        'vocabulary': vocabulary,
         'units': network.units,
         'depth': network.depth,
         'parameters': int(network.count_params()),
     }
-    path.with_suffix('.json').write_text(json.dumps(about, indent=2) + '\n', encoding='utf-8')
+    text = json.dumps(about, indent=2) + '\n'
+    write_whole(path.with_suffix('.json'), lambda file: file.write(text.encode()))
 
 
-def litert(network: Any) -> bytes:
+def litert(network: Any, int8: bool = False) -> bytes:
     """Return the network as a LiteRT file of four functions on one performance.
 
     advance(event, h, c, keys) reads a step; time, what and velocity give the logits of the
-    next one's factors. They are the functions of the same names that TensorFlow runs.
+    next one's factors. They are the functions of the same names that TensorFlow runs. int8:
+    weights in 8 bits, by dynamic-range quantisation.
     """
     import tensorflow as tf
 
@@ -46,4 +57,7 @@ def litert(network: Any) -> bytes:
     module.weights = [variable.value for variable in network.variables]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if int8:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        return converter.convert()

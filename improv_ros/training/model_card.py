@@ -1,84 +1,68 @@
-"""The page that goes with a trained network: on what, how long, how well, on what terms."""
+"""The page that goes with a trained network: on what, how long, how well, on what terms.
+
+The skeleton is the same for every network; what is peculiar to one comes in as paragraphs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from improv_ros.improvising.vocabulary import VERSION
-
-from .dataset import DEVELOPMENT_SHARE, Dataset
-from .evaluation import HEADER, Surprise
-
-if TYPE_CHECKING:
-    from .train_event_lstm import Options, Progress
+from .loop import Progress
+from .record import read_record
+from .whole_file import write_whole
 
 
 def write_card(
     model: Path,
-    network: Any,
-    options: Options,
-    dataset: Dataset,
-    learning: int,
-    progress: Progress,
-    figures: Sequence[tuple[str, Surprise, Surprise]],
+    title: str,
+    what: Sequence[str],
+    data: Sequence[str],
+    training: Sequence[str],
+    results: Sequence[str],
 ) -> None:
     """Write a model's card beside it, as Markdown.
 
-    learning: how many performances it learnt from; figures: name of a set of performances,
-    the network's surprise on it, and the unigram's.
+    Each argument after the title is a section's paragraphs (a table or a list is one), the
+    first section without a heading.
     """
-    layers = f'{network.depth} LSTM layer{"s" if network.depth > 1 else ""}'
-    threads = f' on {options.threads} threads' if options.threads else ''
-    lines = [
-        '# The improviser: model card',
-        '',
-        f'An LSTM over the events of a piano performance ({layers} of {network.units}, '
-        f'{network.count_params():,} parameters), vocabulary `{VERSION}`: one step an event, '
-        'giving when, what and how loud in turn. It is the network of '
-        '`improv_ros/improvising/network.py`.',
-        '',
-        '## Files',
-        '',
-        f'`{model.name}` (Keras 3), `{model.stem}.tflite` (LiteRT, float32, functions '
-        '`advance`, `time`, `what`, `velocity`) and '
-        f'`{model.stem}.json`, which names the vocabulary; all three belong together.',
-        '',
-        '## Data',
-        '',
-        f'{len(dataset)} performances, {dataset.hours:.1f} hours, {dataset.notes:,} notes; '
-        f'{len(dataset.skipped)} files skipped. Learnt from {learning} of them, the others '
-        f'held out (one work in {DEVELOPMENT_SHARE}, by the checksum of its name), each time '
-        'in another key (−6 to +5 semitones), tempo (×0.9 to ×1.1) and loudness (×0.85 to '
-        '×1.15).',
-        '',
-        f'- checksum (SHA-256 over names and contents): `{dataset.checksum}`',
-        f'- terms: {options.terms}',
-        '',
-        '## Training',
-        '',
-        f'    {options.command}',
-        '',
-        f'{progress.batch:,} batches of {options.streams} streams × {options.steps} events '
-        f'({progress.batch * options.streams * options.steps / 1e6:.1f} million events) in '
-        f'{progress.seconds / 60:.0f} minutes{threads} (how far a run gets in that time depends '
-        f'on the machine); Adam, learning rate {options.rate} falling as '
-        f'half a cosine, seed {options.seed}. Kept: the network with the fewest nats per note '
-        'on the performances held out.',
-        '',
-        '## Results',
-        '',
-        'Nats of all events per note played; the unigram is counted on the very files it is '
-        'measured on.',
+    sections: Mapping[str, Sequence[str]] = {
+        '## Files': [files(model)],
+        '## Data': data,
+        '## Training': [*training, *record(model.parent)],
+        '## Results': results,
+    }
+    paragraphs = [f'# {title}: model card', *what]
+    for heading, body in sections.items():
+        paragraphs += [heading, *body]
+    text = '\n\n'.join(paragraphs) + '\n'
+    write_whole(model.with_suffix('.md'), lambda file: file.write(text.encode()))
+
+
+def files(model: Path) -> str:
+    """Return which files the model is, and how large."""
+    kinds = {'.keras': 'Keras 3', '.tflite': 'LiteRT', '.json': 'which says what they are'}
+    found = [
+        f'`{path.name}` ({kind}, {path.stat().st_size / 1e6:.1f} MB)'
+        for path, kind in ((model.with_suffix(suffix), kind) for suffix, kind in kinds.items())
+        if path.is_file()
     ]
-    for name, found, trivial in figures:
-        lines += [
-            '',
-            f'On {name}: {found.notes:,} notes, {found.events:,} events.',
-            '',
-            HEADER,
-            trivial.report('unigram'),
-            found.report('this network'),
-        ]
-    model.with_suffix('.md').write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return f'{", ".join(found)}; they belong together.'
+
+
+def how_long(progress: Progress) -> str:
+    """Return how long a run took, of which the reader's machine may make more or less."""
+    return (
+        f'{progress.batch:,} batches in {progress.seconds / 60:.0f} minutes (how far a run gets '
+        'in that time depends on the machine).'
+    )
+
+
+def record(folder: Path) -> list[str]:
+    """Return the commands that made a run and the software of the last, as recorded."""
+    starts = read_record(folder)
+    if not starts:
+        return []
+    commands = dict.fromkeys(start['command'] for start in starts if start['command'])
+    software = ', '.join(f'{name} {value}' for name, value in starts[-1]['software'].items())
+    return ['\n'.join(f'    {command}' for command in commands), f'Trained by {software}.']

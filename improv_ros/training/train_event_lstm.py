@@ -1,270 +1,282 @@
-"""Training the improviser: stateful truncated back-propagation over whole performances."""
+"""Training the improviser, or its peer: stateful truncated back-propagation over performances."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-import csv
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-import json
-import math
-import os
 from pathlib import Path
-import time
 from typing import Any
 
-import numpy as np
-
-from improv_ros.improvising.runtime import load_network
-
+from .checkpoint import Checkpoint
 from .dataset import Dataset, load_dataset
-from .evaluation import Surprise, measure, unigram
-from .model_card import write_card
-from .windows import Windows
+from .evaluation import Surprise, measure
+from .improviser_card import improviser_card
+from .loop import Course, Plan, Progress, learn_from
+from .ngram import NGram
+from .parallel import ALONE, Together
+from .record import write_record
+from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
+from .windows import Batch, Windows
+
+REPRESENTATIONS = {
+    'as-played': AS_PLAYED,
+    'sounding': SOUNDING,
+    'performance-rnn': PERFORMANCE_RNN,
+}
+PRECISIONS = {'full': 'float32', 'mixed': 'mixed_bfloat16'}
 
 
 @dataclass
 class Options:
-    """What a training run is made of; the defaults are those of the shipped network."""
+    """What a training run is made of."""
 
     data: list[str]
     out: str
+    representation: str = 'as-played'
+    develop: str = ''  # folder of performances to judge by; '': some works held out of the data
+    develop_notes: int = 100_000  # about how many of their notes to judge by
+    weight: dict[str, int] = field(default_factory=dict)  # composer: how often in an epoch
+    shake: float = 0.0  # of each velocity at random, in MIDI velocities
+    start_from: str = ''  # a .keras file to fine-tune
     minutes: float = 0.0  # 0: no limit on time
     epochs: float = 0.0  # 0: no limit on epochs
     seed: int = 1
     units: int = 384
     depth: int = 1
+    dropout: float = 0.0
     streams: int = 64
     steps: int = 128
     rate: float = 3e-3
+    precision: str = 'full'
     evaluate_every: int = 300  # batches
     patience: int = 12  # evaluations without a better one
     threads: int = 0  # 0: as many as the machine has
     measure: list[str] = field(default_factory=list)  # further folders for the model card
+    cache: str = ''  # folder to keep what was read of the data; '': in `out`
     terms: str = 'not stated'  # of the data, for the model card
     command: str = ''  # that started this run, for the model card
 
     def __post_init__(self) -> None:
-        if not (self.minutes > 0 or self.epochs > 0):
-            raise ValueError('say how long to train: --minutes or --epochs')
-
-
-@dataclass
-class Progress:
-    """How far a run has come; kept in its checkpoint."""
-
-    batch: int = 0
-    seconds: float = 0.0
-    best: float = math.inf
-    worse: int = 0  # evaluations since the best
-    curve: list[dict[str, float]] = field(default_factory=list)
-
-
-def train(options: Options, progress_bar: bool = True) -> Path:
-    """Train a network and return the path of the best one, `improviser.keras` in `out`.
-
-    A run whose folder holds a checkpoint goes on from it. Raises DatasetError for data that
-    cannot be used, and ValueError if the checkpoint is of a run with other options.
-    """
-    import keras
-
-    from improv_ros.improvising.network import EventNetwork
-
-    from .export import save
-    from .streams import Streams, surprise
-
-    _limit_threads(options.threads)
-    keras.utils.set_random_seed(options.seed)
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    dataset = load_dataset(options.data, out / 'cache', progress_bar)
-    (out / 'dataset.txt').write_text(dataset.report() + '\n', encoding='utf-8')
-    learning, development = split(dataset)
-    windows = Windows(dataset, learning, options.streams, options.steps, options.seed)
-    batches_in_all = max(1, round(options.epochs * len(windows))) if options.epochs else math.inf
-
-    network = EventNetwork(options.units, options.depth)
-    network.build()
-    model = Streams(network, options.streams)
-    listener = Streams(network, min(options.streams, len(development)))
-    optimizer = keras.optimizers.Adam(options.rate, global_clipnorm=1.0)
-    model.compile(optimizer=optimizer, loss=surprise)
-    optimizer.build(model.trainable_variables)
-    checkpoint = Checkpoint(out / 'checkpoint.npz', options, dataset.checksum)
-    progress = checkpoint.load(model)
-
-    def done() -> float:
-        """Return how much of the run is over, 0 to 1."""
-        in_time = progress.seconds / (60 * options.minutes) if options.minutes else 0.0
-        return max(in_time, progress.batch / batches_in_all)
-
-    batches = windows.batches(progress.batch)
-    bar = _bar(progress_bar)
-    recent: list[float] = []
-    while done() < 1 and progress.worse < options.patience:
-        began = time.monotonic()
-        optimizer.learning_rate = options.rate * learning_rate(done(), progress.batch)
-        batch = next(batches)
-        loss = model.train_on_batch((batch.events, batch.fresh), batch.real[..., None])
-        model.reset_metrics()
-        recent.append(float(np.asarray(loss).ravel()[0]) * batch.real.size / batch.real.sum())
-        progress.batch += 1
-        progress.seconds += time.monotonic() - began
-        if progress.batch % options.evaluate_every == 0 or done() >= 1:
-            began = time.monotonic()
-            found = measure(listener, dataset, development)
-            _note(progress, found, recent, len(windows))
-            recent.clear()
-            if progress.worse == 0:
-                save(network, out / 'improviser.keras')
-            progress.seconds += time.monotonic() - began
-            checkpoint.save(model, progress)
-            write_curve(progress.curve, out)
-        bar.n = round(1000 * min(done(), 1))
-        bar.set_postfix(nats=f'{np.mean(recent[-50:] or [math.nan]):.3f}', best=progress.best)
-    bar.close()
-    return finish(options, dataset, progress, progress_bar)
-
-
-def finish(options: Options, dataset: Dataset, progress: Progress, progress_bar: bool) -> Path:
-    """Export and measure the best network of a run, write its card, return its path."""
-    from .export import export
-    from .streams import Streams
-
-    best = Path(options.out) / 'improviser.keras'
-    network = load_network(best)
-    export(network, best)
-    model = Streams(network, 32)
-    learning, development = split(dataset)
-    tables = [('performances held out', dataset, development)]
-    for folder in options.measure:
-        other = load_dataset([folder], best.parent / 'cache', progress_bar)
-        tables.append((folder, other, list(range(len(other)))))
-    figures = [
-        (name, measure(model, data, numbers), unigram(data, numbers))
-        for name, data, numbers in tables
-    ]
-    write_card(best, network, options, dataset, len(learning), progress, figures)
-    return best
-
-
-def split(dataset: Dataset) -> tuple[list[int], list[int]]:
-    """Return the numbers to learn from and to develop on; a tiny set serves for both."""
-    learning, development = dataset.split()
-    if learning and development:
-        return learning, development
-    everything = list(range(len(dataset)))
-    return everything, everything
-
-
-def learning_rate(done: float, batch: int, warm_up: int = 50) -> float:
-    """Return the factor on the learning rate: a short rise, then half a cosine to nothing."""
-    return min(1.0, (batch + 1) / warm_up) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+        if self.representation not in REPRESENTATIONS:
+            raise ValueError(f'the representation {self.representation!r} is unknown')
+        if self.precision not in PRECISIONS:
+            raise ValueError(f'the precision is {" or ".join(PRECISIONS)}')
+        Plan(self.minutes, round(self.epochs > 0))
 
 
 _FREE = (
     'out',
     'data',
+    'develop',
     'minutes',
     'epochs',
     'threads',
     'patience',
     'measure',
+    'cache',
     'terms',
     'command',
 )
 """Options that may change when a run goes on."""
 
 
-class Checkpoint:
-    """Everything a run needs to go on: weights, the optimiser's, streams' states, progress."""
+def train(options: Options, progress_bar: bool = True, together: Together = ALONE) -> Path:
+    """Train a network and return the path of the best one, `improviser.keras` in `out`.
 
-    def __init__(self, path: Path, options: Options, checksum: str) -> None:
-        fixed = asdict(options)
-        for free in _FREE:
-            del fixed[free]
-        self.path = path
-        self.identity = json.dumps({**fixed, 'checksum': checksum}, sort_keys=True)
+    A run whose folder holds a checkpoint goes on from it. Raises DatasetError for data that
+    cannot be used, CheckpointError if the checkpoint is of a run with other options, and
+    ModelError for a network to start from that does not fit.
+    """
+    import keras
 
-    def save(self, model: Any, progress: Progress) -> None:
-        """Write the checkpoint; a kill at any moment leaves the old one or the new one."""
-        arrays: dict[str, Any] = {
-            f'v{i}': np.asarray(value) for i, value in enumerate(_variables(model))
-        }
-        unfinished = self.path.with_name('checkpoint.part.npz')
-        np.savez(
-            unfinished,
-            identity=np.array(self.identity),
-            progress=np.array(json.dumps(asdict(progress))),
-            **arrays,
-        )
-        os.replace(unfinished, self.path)
+    from . import networks
+    from .export import save
+    from .streams import Streams, surprise
 
-    def load(self, model: Any) -> Progress:
-        """Put a kept checkpoint into the model and return its progress, or a new one."""
-        if not self.path.is_file():
-            return Progress()
-        with np.load(self.path, allow_pickle=False) as kept:
-            if str(kept['identity']) != self.identity:
-                raise ValueError(
-                    f'{self.path} is the checkpoint of a run with other options or data; '
-                    'train into another folder, or remove it'
-                )
-            for i, variable in enumerate(_variables(model)):
-                variable.assign(kept[f'v{i}'])
-            return Progress(**json.loads(str(kept['progress'])))
-
-
-def _variables(model: Any) -> Iterator[Any]:
-    yield from model.variables
-    yield from model.optimizer.variables
-
-
-def _note(progress: Progress, found: Surprise, recent: list[float], epoch: int) -> None:
-    progress.curve.append(
-        {
-            'batch': progress.batch,
-            'epoch': progress.batch / epoch,
-            'minutes': progress.seconds / 60,
-            'training_nats_per_event': float(np.mean(recent)),
-            'development_nats_per_event': found.per_event,
-            'development_nats_per_note': found.per_note,
-        }
+    together.check(options.streams, options.minutes)
+    _limit_threads(options.threads)
+    representation = REPRESENTATIONS[options.representation]
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    dataset, learning, judges, judged = read_data(options, progress_bar and together.leader)
+    if together.leader:
+        (out / 'dataset.txt').write_text(dataset.report() + '\n', encoding='utf-8')
+        write_record(out, options.command, options=asdict(options), data=dataset.checksum)
+    windows = Windows(
+        dataset,
+        learning,
+        options.streams,
+        options.steps,
+        options.seed,
+        representation,
+        options.shake,
     )
-    better = found.per_note < progress.best
-    progress.best = min(progress.best, found.per_note)
-    progress.worse = 0 if better else progress.worse + 1
+    with _precision(options.precision), together.sharing():
+        keras.utils.set_random_seed(options.seed)
+        network = networks.build(representation, options.units, options.depth, options.dropout)
+        if options.start_from:
+            networks.start_from(network, representation, Path(options.start_from))
+        model = Streams(network, options.streams)
+        optimizer = keras.optimizers.Adam(options.rate, global_clipnorm=1.0)
+        model.compile(optimizer=optimizer, loss=surprise)
+        optimizer.build(model.trainable_variables)
+        with together.apart():
+            alone = networks.build(representation, options.units, options.depth)
+            listener = Streams(alone, min(options.streams, len(judged)))
+
+        def learn(batch: Batch) -> float:
+            mine = Batch(*(together.share(array) for array in batch))
+            loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None])
+            return loss * batch.real.size / batch.real.sum()
+
+        def judge() -> dict[str, float]:
+            with together.apart():
+                alone.set_weights(_weights(network))
+                found = measure(listener, judges, judged, representation)
+            return {'development': found.per_step, 'nats_per_note': found.per_note}
+
+        progress = Course(
+            model,
+            windows.batches,
+            learn,
+            judge,
+            'nats_per_note',
+            lambda: save(network, out / 'improviser.keras', representation.name),
+            Checkpoint(out / 'checkpoint.npz', identity(options, dataset.checksum)),
+            plan(options, len(windows)),
+            unit='nats per step',
+            leader=together.leader,
+        ).run(progress_bar and together.leader)
+    if not together.leader:
+        return out / 'improviser.keras'
+    return finish(options, dataset, learning, progress, progress_bar)
 
 
-def write_curve(curve: list[dict[str, float]], out: Path) -> None:
-    """Write the learning curve as curve.csv and curve.png."""
-    from matplotlib.figure import Figure
+def read_data(
+    options: Options, progress_bar: bool
+) -> tuple[Dataset, list[int], Dataset, list[int]]:
+    """Return what to learn from, and what to judge by: each a data set and numbers in it.
 
-    with (out / 'curve.csv').open('w', newline='', encoding='utf-8') as file:
-        rows = csv.DictWriter(file, curve[0].keys())
-        rows.writeheader()
-        rows.writerows(curve)
-    figure = Figure(figsize=(7, 4), layout='constrained')
-    axes = figure.subplots()
-    for side in ('training', 'development'):
-        axes.plot(
-            [row['minutes'] for row in curve],
-            [row[f'{side}_nats_per_event'] for row in curve],
-            label=side,
+    What is judged by is of `develop` if that is given, else of works held out of the data, and
+    of everything where there are too few works for that.
+    """
+    cache = Path(options.cache or Path(options.out) / 'cache')
+    dataset = load_dataset(options.data, cache, progress_bar)
+    learning = judged = list(range(len(dataset)))
+    if options.develop:
+        judges = load_dataset([options.develop], cache, progress_bar)
+        judged = judges.sample(options.develop_notes)
+    else:
+        judges = dataset
+        held_in, held_out = dataset.split()
+        if held_in and held_out:
+            learning, judged = held_in, held_out
+    weighted = list(learning)
+    for composer, factor in options.weight.items():
+        theirs = set(dataset.by(composer))
+        weighted += [number for number in learning if number in theirs] * (factor - 1)
+    return dataset, weighted, judges, judged
+
+
+def finish(
+    options: Options,
+    dataset: Dataset,
+    learning: list[int],
+    progress: Progress,
+    progress_bar: bool,
+) -> Path:
+    """Export and measure the best network of a run, write its card, return its path."""
+    import keras
+
+    from . import networks
+    from .export import export
+    from .streams import Streams
+
+    best = Path(options.out) / 'improviser.keras'
+    network, representation = networks.load(best)
+    if representation is AS_PLAYED and keras.backend.backend() == 'tensorflow':
+        export(network, best)  # trained by another backend, `improv export` makes that file
+    model = Streams(network, 32)
+    cache = Path(options.cache or best.parent / 'cache')
+    tables: list[tuple[str, Dataset, list[int]]] = []
+    if not options.develop:
+        held_out = dataset.split()[1]
+        tables.append(('performances held out', dataset, held_out or learning))
+    for folder in dict.fromkeys(
+        [*([options.develop] if options.develop else []), *options.measure]
+    ):
+        other = load_dataset([folder], cache, progress_bar)
+        tables.append((folder, other, list(range(len(other)))))
+    trivial = [
+        (f'{name} counted in the same performances', NGram(representation, order))
+        for name, order in (('unigram', 1), ('5-gram', 5))
+    ]
+    for _, model_without_network in trivial:
+        model_without_network.learn(dataset, sorted(set(learning)))
+    figures: list[tuple[str, dict[str, Surprise]]] = [
+        (
+            name,
+            {
+                **{title: each.measure(data, numbers) for title, each in trivial},
+                'this network': measure(model, data, numbers, representation),
+            },
         )
-    axes.set(xlabel='minutes', ylabel='nats per event', title='Learning curve')
-    axes.legend()
-    figure.savefig(out / 'curve.png', dpi=100)
+        for name, data, numbers in tables
+    ]
+    improviser_card(best, network, representation, options, dataset, learning, progress, figures)
+    return best
+
+
+def plan(options: Options, epoch: int) -> Plan:
+    """Return the plan of a run whose epoch has so many batches."""
+    return Plan(
+        minutes=options.minutes,
+        batches=max(1, round(options.epochs * epoch)) if options.epochs else 0,
+        rate=options.rate,
+        measure_every=options.evaluate_every,
+        patience=options.patience,
+    )
+
+
+def identity(options: Options, checksum: str) -> dict[str, Any]:
+    """Return what must stay the same for a run to go on."""
+    fixed = {name: value for name, value in asdict(options).items() if name not in _FREE}
+    return {**fixed, 'checksum': checksum}
+
+
+def _weights(network: Any) -> list[Any]:
+    """Return a network's numbers, without the state of its dice."""
+    from keras import ops
+
+    return [ops.convert_to_numpy(variable) for variable in network.trainable_variables]
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Build networks that reckon with this precision; their weights are float32 in any."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(PRECISIONS[name])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _limit_threads(threads: int) -> None:
     import keras
 
-    if threads and keras.backend.backend() == 'tensorflow':
+    if not threads:
+        return
+    backend = keras.backend.backend()
+    if backend == 'tensorflow':
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+    elif backend == 'torch':
+        import torch
 
-
-def _bar(shown: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=1000, desc='training', unit='‰', disable=not shown, mininterval=1)
+        torch.set_num_threads(threads)

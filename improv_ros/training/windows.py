@@ -1,4 +1,6 @@
-"""Performances as what the network learns from: steps, varied, in windows side by side."""
+"""Performances as what a network learns from: steps, varied, in windows side by side."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
@@ -6,58 +8,33 @@ from typing import NamedTuple
 
 import numpy as np
 
-from improv_ros.improvising.vocabulary import (
-    FIRST_STEP,
-    KEYS,
-    PEDAL_DOWN,
-    PRESS,
-    RELEASE,
-    TICK,
-    time_bins,
-)
-
-from .dataset import MILLISECOND, Dataset
-
-TICK_MS = TICK // MILLISECOND
+from .dataset import Dataset
+from .representations import AS_PLAYED, Representation, Variation, room_to_transpose
 
 
-def quantise(
-    performance: np.ndarray, stretch: float = 1.0, transpose: int = 0, loudness: float = 1.0
-) -> np.ndarray:
-    """Return a performance as the vocabulary's steps, int16 (moves, 3), after varying it.
-
-    stretch: factor on all times; transpose: semitones, which must stay on the piano (see
-    `room_to_transpose`); loudness: factor on all velocities.
-    """
-    times = np.cumsum(performance[:, 0], dtype=np.int64)
-    ticks = np.round(times * (stretch / TICK_MS)).astype(np.int64)
-    what = performance[:, 1].astype(np.int64)
-    velocity = performance[:, 2].astype(np.int64)
-    loud = np.clip(np.round(velocity * loudness), 1, 127).astype(np.int64) // 4 + 1
-    steps = np.empty(performance.shape, np.int16)
-    steps[:, 0] = time_bins(np.diff(ticks, prepend=ticks[:1]))
-    steps[:, 1] = np.where(what < PEDAL_DOWN, what + transpose, what)
-    steps[:, 2] = np.where(velocity > 0, loud, 0)
-    return steps
-
-
-def room_to_transpose(performance: np.ndarray, down: int = 6, up: int = 5) -> tuple[int, int]:
-    """Return the lowest and highest transposition that keeps all keys on the piano."""
-    keys = performance[performance[:, 1] < RELEASE, 1].astype(int) - PRESS
-    if not len(keys):
-        return 0, 0
-    return max(-down, -int(keys.min())), min(up, KEYS - 1 - int(keys.max()))
-
-
-def vary(performance: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the steps of a performance in another key, tempo and loudness, drawn at random."""
+def draw_variation(performance: np.ndarray, random: np.random.Generator) -> Variation:
+    """Return another key, tempo and loudness for a performance, drawn at random."""
     low, high = room_to_transpose(performance)
-    return quantise(
-        performance,
+    return Variation(
         stretch=random.uniform(0.9, 1.1),
         transpose=int(random.integers(low, high + 1)),
         loudness=random.uniform(0.85, 1.15),
     )
+
+
+def shaken(performance: np.ndarray, random: np.random.Generator, width: float) -> np.ndarray:
+    """Return a performance whose pressed keys are each a little louder or softer at random.
+
+    width: standard deviation in MIDI velocities. It gives the few degrees of loudness that a
+    piano roll can tell the spread that a hand has.
+    """
+    if not width:
+        return performance
+    other = performance.copy()
+    loud = other[:, 2] > 0
+    moved = other[loud, 2] + random.normal(0, width, int(loud.sum()))
+    other[loud, 2] = np.clip(np.round(moved), 1, 127)
+    return other
 
 
 class Windows:
@@ -65,35 +42,53 @@ class Windows:
 
     Each of `streams` rows plays performance after performance, `steps` at a time; a row's
     next window goes on where its last ended. Order and variation follow from the seed alone,
-    so a run that stopped can go on at the same batch.
+    so a run that stopped can go on at the same batch. A performance whose number stands
+    several times among `numbers` is heard as often. `shake`: see `shaken`.
     """
 
     def __init__(
-        self, dataset: Dataset, numbers: Sequence[int], streams: int, steps: int, seed: int
+        self,
+        dataset: Dataset,
+        numbers: Sequence[int],
+        streams: int,
+        steps: int,
+        seed: int,
+        representation: Representation = AS_PLAYED,
+        shake: float = 0.0,
     ) -> None:
         self.dataset, self.numbers = dataset, list(numbers)
         self.streams, self.steps, self.seed = streams, steps, seed
+        self.representation, self.shake = representation, shake
 
     def __len__(self) -> int:
         """Return about how many batches it takes to play every performance once."""
-        events = sum(len(self.dataset.performance(number)) for number in self.numbers)
-        return max(1, round(events / (self.streams * self.steps)))
+        sample = self.numbers[:: max(1, len(self.numbers) // 50)]
+        written = sum(len(self.representation.steps(self._performance(i))) for i in sample)
+        moves = sum(len(self._performance(number)) for number in sample)
+        in_all = sum(len(self._performance(number)) for number in self.numbers)
+        return max(1, round(in_all * written / moves / (self.streams * self.steps)))
 
-    def batches(self, start: int = 0) -> Iterator['Batch']:
+    def batches(self, start: int = 0) -> Iterator[Batch]:
         """Yield batches without end, beginning at batch number `start`."""
-        return islice(batches(self._pieces(), self.streams, self.steps), start, None)
+        supply = batches(self._pieces(), self.streams, self.steps, self.representation.first)
+        return islice(supply, start, None)
+
+    def _performance(self, number: int) -> np.ndarray:
+        return self.dataset.performance(int(number))
 
     def _pieces(self) -> Iterator[np.ndarray]:
         for epoch in count():
             random = np.random.default_rng((self.seed, epoch))
             for number in random.permutation(self.numbers):
-                yield vary(self.dataset.performance(int(number)), random)
+                performance = self._performance(number)
+                variation = draw_variation(performance, random)
+                yield self.representation.steps(shaken(performance, random, self.shake), variation)
 
 
 class Batch(NamedTuple):
     """One window of every stream.
 
-    events: int32 (streams, steps + 1, 3), the first of each row given, the others to be
+    events: int32 (streams, steps + 1, factors), the first of each row given, the others to be
     guessed; fresh: float32 (streams,), 1 where a new performance begins; real: float32
     (streams, steps), 0 where the row is filled up past a performance's end.
     """
@@ -103,11 +98,17 @@ class Batch(NamedTuple):
     real: np.ndarray
 
 
-def batches(pieces: Iterator[np.ndarray], streams: int, steps: int) -> Iterator[Batch]:
-    """Yield windows over pieces played in parallel until all are over."""
+def batches(
+    pieces: Iterator[np.ndarray],
+    streams: int,
+    steps: int,
+    first: tuple[int, ...] = AS_PLAYED.first,
+) -> Iterator[Batch]:
+    """Yield windows over pieces, each after the step `first`, in parallel until all are over."""
     rest: list[np.ndarray | None] = [None] * streams
+    before = np.array(first, np.int32)
     while True:
-        events = np.tile(np.array(FIRST_STEP, np.int32), (streams, steps + 1, 1))
+        events = np.tile(before, (streams, steps + 1, 1))
         fresh = np.zeros(streams, np.float32)
         real = np.zeros((streams, steps), np.float32)
         for row in range(streams):
@@ -117,7 +118,7 @@ def batches(pieces: Iterator[np.ndarray], streams: int, steps: int) -> Iterator[
                 piece = next(pieces, None)
                 if piece is None:
                     continue
-                current = np.concatenate([np.array([FIRST_STEP], np.int16), piece])
+                current = np.concatenate([before[None].astype(np.int16), piece])
             window = current[: steps + 1]
             events[row, : len(window)] = window
             real[row, : len(window) - 1] = 1

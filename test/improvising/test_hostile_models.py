@@ -21,8 +21,9 @@ from hostile_models import (
 import numpy as np
 import pytest
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, Memory, ModelError, load_runtime
+from improv_ros.improvising.runtime import DEFAULT_MODEL, Memory, load_runtime
 from improv_ros.improvising.vocabulary import FIRST_STEP
+from improv_ros.inference.errors import ModelError
 
 
 @pytest.fixture

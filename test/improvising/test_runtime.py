@@ -4,8 +4,9 @@ import shutil
 import numpy as np
 import pytest
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, ModelError, load_runtime
+from improv_ros.improvising.runtime import DEFAULT_MODEL, load_runtime
 from improv_ros.improvising.vocabulary import FIRST_STEP, KEYS, PEDAL_DOWN, VERSION, Step
+from improv_ros.inference.errors import ModelError
 
 
 def a_performance(seed: int, steps: int) -> list[Step]:

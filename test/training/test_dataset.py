@@ -4,8 +4,9 @@ import pytest
 
 from improv_ros.event_text import note_on
 from improv_ros.improvising.vocabulary import encode
+import improv_ros.training.dataset as dataset_module
 from improv_ros.training.dataset import DatasetError, load_dataset, read_performance
-from improv_ros.training.windows import quantise
+from improv_ros.training.representations import quantise
 
 MS = 1_000_000
 
@@ -78,3 +79,54 @@ def test_pieces_of_one_work_are_split_together(tmp_path):
     assert learning and development
     assert not {dataset.groups[i] for i in learning} & {dataset.groups[i] for i in development}
     assert dataset.split() == (learning, development)
+
+
+def test_a_reading_that_was_killed_is_gone_on_with(tmp_path, monkeypatch):
+    folder = folder_of_scales(tmp_path / 'in', 5, 30)
+    read = []
+
+    def killed_at_the_fourth(path):
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        read.append(path.name)
+        return read_performance(path)
+
+    monkeypatch.setattr(dataset_module, 'read_performance', killed_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset([folder], tmp_path / 'cache', progress=False)
+    again = []
+    monkeypatch.setattr(
+        dataset_module,
+        'read_performance',
+        lambda path: again.append(path.name) or read_performance(path),
+    )
+    dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
+    assert again == ['scale03.mid', 'scale04.mid'] and len(dataset) == 5
+    fresh = load_dataset([folder], tmp_path / 'other', progress=False)
+    np.testing.assert_array_equal(dataset.moves, fresh.moves)
+    assert [path.suffix for path in sorted((tmp_path / 'cache').iterdir())] == ['.json', '.npy']
+
+
+def test_works_and_composers_come_from_the_index(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in', 6, 25)
+    for number in range(6):
+        (folder / f'scale{number:02}.mid').rename(folder / f'op{number // 3}_{number % 3}.mid')
+    rows = [
+        f'op{i // 3}_{i % 3}.mid,{"Ludwig van Beethoven" if i < 3 else "Anon"}' for i in range(6)
+    ]
+    (folder / 'index.csv').write_text('\n'.join(['file,composer', *rows]))
+    dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
+    assert len(set(dataset.groups)) == 2
+    assert dataset.by('beethoven') == [0, 1, 2]
+    with pytest.raises(DatasetError, match=r"by 'Liszt'.*index\.csv"):
+        dataset.by('Liszt')
+    assert dataset.sample(notes=80) == [0, 2, 5] and dataset.sample(10**6) == list(range(6))
+
+
+def test_the_index_of_a_split_stands_beside_it(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in' / 'train', 2, 25)
+    (tmp_path / 'in' / 'index.csv').write_text(
+        'file,composer,title\ntrain/scale00.mid,Anon,One\ntest/scale01.mid,Anon,Two\n'
+    )
+    dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
+    assert dataset.groups == ['Anon: One', 'scale01.mid']

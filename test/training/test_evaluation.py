@@ -1,10 +1,10 @@
 from midi_folder import write_midi
-import numpy as np
 import pytest
 
 from improv_ros.event_text import note_off, note_on
 from improv_ros.training.dataset import load_dataset
-from improv_ros.training.evaluation import Surprise, measure, unigram
+from improv_ros.training.evaluation import Surprise, measure
+from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
 
 MS = 1_000_000
 
@@ -20,28 +20,26 @@ def dataset(tmp_path):
     return load_dataset([tmp_path / 'in'], tmp_path / 'cache', progress=False)
 
 
-def test_the_unigram_is_the_entropy_of_what_occurs(dataset):
-    found = unigram(dataset, [0])
-    assert (found.events, found.notes) == (64, 32)
-    assert found.what == pytest.approx(64 * np.log(8))  # four keys down, four keys up
-    assert found.velocity == 0
-    first, rest = 1, 63
-    assert found.time == pytest.approx(-np.log(first / 64) - rest * np.log(rest / 64))
-
-
-def test_a_network_is_measured_alike_however_it_is_cut(dataset):
-    from improv_ros.improvising.network import EventNetwork
+@pytest.mark.parametrize(
+    ('representation', 'steps'), [(AS_PLAYED, 2), (SOUNDING, 2), (PERFORMANCE_RNN, 4)]
+)
+def test_a_network_is_measured_alike_however_it_is_cut(dataset, representation, steps):
+    from improv_ros.training.networks import build
     from improv_ros.training.streams import Streams
 
-    network = EventNetwork(units=8)
-    network.build()
-    together = measure(Streams(network, 2), dataset, [0, 1])
-    apart = [measure(Streams(network, 1), dataset, [number]) for number in (0, 1)]
-    assert together.events == 64 + 48 and together.notes == 32 + 24
-    assert together.total == pytest.approx(sum(found.total for found in apart), rel=1e-5)
+    network = build(representation, units=8, depth=2)
+    together = measure(Streams(network, 2), dataset, [0, 1], representation)
+    apart = [measure(Streams(network, 1), dataset, [n], representation) for n in (0, 1)]
+    assert together.notes == 32 + 24
+    assert together.steps_per_note == pytest.approx(steps, abs=0.04)
+    for factor in ('time', 'what', 'velocity'):
+        parts = sum(getattr(found, factor) for found in apart)
+        assert getattr(together, factor) == pytest.approx(parts, rel=1e-5)
+        assert parts > 0
+    assert together.seconds == pytest.approx(6.3 + 4.7)
 
 
-def test_figures_are_per_note_and_per_event():
-    found = Surprise(time=10, what=20, velocity=30, events=12, notes=6)
-    assert (found.per_event, found.per_note) == (5, 10)
-    assert found.report('x') == '| x | 10.000 | 1.667 | 3.333 | 5.000 | 5.000 |'
+def test_figures_are_per_note_per_second_and_per_step():
+    found = Surprise(time=10, what=20, velocity=30, steps=12, notes=6, seconds=4)
+    assert (found.per_step, found.per_note, found.per_second) == (5, 10, 15)
+    assert found.report('x') == '| x | 10.000 | 1.667 | 3.333 | 5.000 | 15.000 | 5.000 | 2.000 |'

@@ -9,14 +9,12 @@ import pytest
 from improv_ros.cli import main
 from improv_ros.improvising import load_model
 from improv_ros.training import train_event_lstm
+from improv_ros.training.checkpoint import Checkpoint
 from improv_ros.training.dataset import load_dataset
-from improv_ros.training.evaluation import measure, unigram
-from improv_ros.training.train_event_lstm import (
-    Checkpoint,
-    Options,
-    learning_rate,
-    train,
-)
+from improv_ros.training.evaluation import measure
+from improv_ros.training.ngram import NGram
+from improv_ros.training.representations import AS_PLAYED
+from improv_ros.training.train_event_lstm import Options, train
 
 
 @pytest.fixture(scope='module')
@@ -60,13 +58,13 @@ def test_learns_and_leaves_all_that_belongs_to_a_model(trained, music):
     everything = range(len(dataset))
     network = load_network(trained / 'improviser.keras')
     found = measure(Streams(network, 8), dataset, everything)
-    trivial = unigram(dataset, everything)
+    trivial = NGram(AS_PLAYED, 1).learn(dataset, everything).measure(dataset, everything)
     assert found.what < 0.5 * trivial.what
     assert found.per_note < 0.8 * trivial.per_note
     with (trained / 'curve.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) >= 3
-    assert float(rows[-1]['training_nats_per_event']) < float(rows[0]['training_nats_per_event'])
+    assert float(rows[-1]['training']) < float(rows[0]['training'])
     assert (trained / 'curve.png').read_bytes().startswith(b'\x89PNG')
     card = (trained / 'improviser.md').read_text()
     assert dataset.checksum in card and 'improv train …' in card and 'unigram' in card
@@ -106,17 +104,12 @@ def test_the_checkpoint_of_another_run_is_refused(trained, music):
         train(options(music, trained, units=16), False)
 
 
-def test_the_learning_rate_rises_then_falls_to_almost_nothing():
-    rates = [learning_rate(batch / 1000, batch) for batch in range(1001)]
-    assert rates[0] < 0.1 and max(rates) > 0.98 and rates[-1] == pytest.approx(0.02)
-    assert np.argmax(rates) < 100
-
-
 def test_evaluates_from_the_shell(trained, music, capsys):
-    arguments = ['evaluate', str(music), '--model', str(trained / 'improviser.keras'), '--quiet']
+    model = str(trained / 'improviser.keras')
+    arguments = ['evaluate', str(music), '--model', model, '--learn', str(music), '--quiet']
     assert main(arguments) == 0
     shown = capsys.readouterr().out
-    assert '| unigram |' in shown and '| improviser |' in shown
+    assert '| 5-gram |' in shown and f'| {trained.name} (' in shown
 
 
 @pytest.mark.parametrize(

@@ -1,34 +1,10 @@
-from midi_folder import folder_of_scales, scales, write_midi
+from midi_folder import folder_of_scales
 import numpy as np
-import pytest
 
-from improv_ros.event_text import note_on
-from improv_ros.improvising.vocabulary import FIRST_STEP, PEDAL_DOWN, RELEASE, TIME_VALUES
-from improv_ros.training.dataset import load_dataset, read_performance
-from improv_ros.training.windows import Windows, batches, quantise, room_to_transpose
-
-MS = 1_000_000
-
-
-def test_variation_moves_keys_times_and_loudness_only(tmp_path):
-    write_midi(tmp_path / 'a.mid', scales(3, 40))
-    performance = read_performance(tmp_path / 'a.mid')
-    plain = quantise(performance)
-    varied = quantise(performance, stretch=1.1, transpose=-3, loudness=0.5)
-    keys = plain[:, 1] < PEDAL_DOWN
-    np.testing.assert_array_equal(varied[keys, 1], plain[keys, 1] - 3)
-    np.testing.assert_array_equal(varied[~keys, 1], plain[~keys, 1])
-    longer = TIME_VALUES[varied[:, 0]].sum() / TIME_VALUES[plain[:, 0]].sum()
-    assert longer == pytest.approx(1.1, abs=0.01)
-    pressed = plain[:, 1] < RELEASE
-    assert (varied[pressed, 2] < plain[pressed, 2]).all()
-    assert not varied[~pressed, 2].any()
-
-
-def test_transposition_stays_on_the_piano(tmp_path):
-    events = [note_on(i * 100 * MS, pitch, 60) for i, pitch in enumerate([23, *[60] * 20, 108])]
-    write_midi(tmp_path / 'a.mid', events)
-    assert room_to_transpose(read_performance(tmp_path / 'a.mid')) == (-2, 0)
+from improv_ros.improvising.vocabulary import FIRST_STEP
+from improv_ros.training.dataset import load_dataset
+from improv_ros.training.representations import PERFORMANCE_RNN
+from improv_ros.training.windows import Windows, batches, shaken
 
 
 def test_windows_play_every_piece_to_its_end():
@@ -60,3 +36,24 @@ def test_windows_go_on_at_any_batch(tmp_path):
         return [next(supply).events for _ in range(count)]
 
     np.testing.assert_array_equal(first(0, 30)[12:], first(12, 18))
+
+
+def test_a_performance_named_twice_is_heard_twice(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in', 2, 40)
+    dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
+    once, twice = (
+        Windows(dataset, numbers, 2, 16, 5, PERFORMANCE_RNN) for numbers in ([0, 1], [0, 1, 1])
+    )
+    assert len(twice) / len(once) == 1.5 or abs(len(twice) - 1.5 * len(once)) <= 1
+    events, _, _ = next(once.batches())
+    assert events.shape == (2, 17, 1) and (events[:, 0] == PERFORMANCE_RNN.first).all()
+
+
+def test_shaking_moves_each_velocity_and_nothing_else(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in', 1, 200)
+    performance = load_dataset([folder], tmp_path / 'cache', progress=False).performance(0)
+    other = shaken(performance, np.random.default_rng(1), width=5)
+    np.testing.assert_array_equal(other[:, :2], performance[:, :2])
+    np.testing.assert_array_equal(other[:, 2] > 0, performance[:, 2] > 0)
+    moved = other[:, 2].astype(int)[other[:, 2] > 0] - performance[performance[:, 2] > 0, 2]
+    assert 4 < moved.std() < 6 and abs(moved.mean()) < 1.5
