@@ -79,8 +79,8 @@ class AudioChunk:
 
 
 def to_int16(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
-    """Round samples of full scale 1.0 to int16, clipping what is beyond; NaN is silence."""
-    scaled = np.rint(np.nan_to_num(np.multiply(samples, _FULL_SCALE)))
+    """Round samples of full scale 1.0 to int16, clipping what is beyond; no number is silence."""
+    scaled = np.rint(np.multiply(np.nan_to_num(samples, nan=0, posinf=1, neginf=-1), _FULL_SCALE))
     return np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
 
 
