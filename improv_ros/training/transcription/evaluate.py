@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 import inspect
+import math
 import multiprocessing
 from pathlib import Path
 import sys
@@ -28,7 +29,7 @@ SETTINGS = sorted(set(inspect.signature(Decoder.__init__).parameters) - _FIXED)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that only `--model transcriber` takes."""
     group = parser.add_argument_group(
-        'with --model transcriber',
+        'transcriber',
         'The folder holds recordings, each with its notes in a .tsv beside it; one without is '
         'noise, in which every note is invented.',
     )
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the .tflite or .keras file of the network to measure (default: the one that comes '
         'with the package), or spectral: the estimator without a network',
     )
-    group.add_argument('--seconds', type=float, help='hear only so much of each recording')
-    group.add_argument('--processes', type=int, default=1, help='recordings heard at a time')
+    group.add_argument('--seconds', type=_positive, help='hear only so much of each recording')
+    group.add_argument('--processes', type=_count, default=1, help='recordings heard at a time')
     group.add_argument(
         '--set',
         action='append',
@@ -65,6 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--save', type=Path, metavar='FILE', help='keep all notes and figures, to draw them'
     )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not a number of seconds above 0')
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a number of at least 1')
+    return value
 
 
 def _setting(text: str) -> tuple[str, float]:
@@ -104,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _executor(processes: int) -> Iterator[Executor]:
     # Fresh processes: they hold what hearing takes and nothing else, so that can be measured.
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(max(1, processes), mp_context=context) as executor:
+    with ProcessPoolExecutor(processes, mp_context=context) as executor:
         yield executor
 
 

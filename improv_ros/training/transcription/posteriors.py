@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,13 +100,17 @@ def believe_at_once(model: Path, recording: Recording) -> list[Posteriors]:
     from improv_ros.listening.front_end import FrontEnd
     from improv_ros.listening.network import BELIEFS
 
-    estimator, network = load_estimator(str(model)), _load_network(model)
+    estimator, (network, read) = load_estimator(str(model)), _load_network(model)
     spectra = FrontEnd().analyse(_whole_hops(estimator, recording).ravel())
+    hops = len(spectra)
+    spectra = np.concatenate(
+        (spectra, np.zeros((-hops % _WINDOW, *spectra.shape[1:]), np.float32))
+    )
     state, windows = network.start(), []
-    for start in range(0, len(spectra), _WINDOW):
-        logits, state = network.read(spectra[np.newaxis, start : start + _WINDOW], state)
+    for start in range(0, hops, _WINDOW):
+        logits, state = read(spectra[np.newaxis, start : start + _WINDOW], state)
         windows.append(np.asarray(logits[0], np.float32))
-    beliefs = 1 / (1 + np.exp(-np.concatenate(windows)))  # (hops, 88, delays, BELIEFS)
+    beliefs = 1 / (1 + np.exp(-np.concatenate(windows)[:hops]))  # (hops, 88, delays, BELIEFS)
     order = [BELIEFS.index(name) for name in Estimate._fields]
     return [
         _posteriors(estimator, beliefs[:, :, place, order].transpose(0, 2, 1), delay)
@@ -135,10 +139,14 @@ def _whole_hops(estimator: Estimator, recording: Recording) -> npt.NDArray[np.fl
 
 
 @lru_cache(maxsize=1)
-def _load_network(model: Path) -> Any:
+def _load_network(model: Path) -> tuple[Any, Callable[..., Any]]:
+    """Return a network, and its `read` compiled."""
     from improv_ros.listening.runtime import load_network
 
-    return load_network(model)
+    network = load_network(model)
+    import tensorflow
+
+    return network, tensorflow.function(network.read)
 
 
 @lru_cache(maxsize=64)

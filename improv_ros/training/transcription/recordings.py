@@ -73,7 +73,7 @@ def _open(folder: Path, path: Path, seconds: float | None) -> Recording:
 def read_notes(path: Path) -> Notes:
     """Return the notes of a .tsv in order of onset. Raises RecordingError with file and line."""
     notes = []
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(path.read_text('utf-8', 'replace').splitlines(), 1):
         fields = line.split('#')[0].split()
         if not fields:
             continue
