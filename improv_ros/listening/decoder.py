@@ -35,8 +35,11 @@ class Decoder:
 
     These may be changed at any time:
 
-    onset_threshold: a note begins at a peak of the onset curve at least this high, 0 to 1.
-    restrike_threshold: the same for a key that sounds; the higher of the two counts.
+    onset_threshold: a note begins at a peak of the onset curve that is believed at least so
+        much, 0 to 1.
+    frame_share: how much the frame curve counts in this belief, 0 to 1: it is onset ** (1 -
+        share) * frame ** share.
+    restrike_threshold: the onset threshold of a key that sounds, where that is higher.
     rise: how far the onset curve must have climbed to a peak from its lowest value since the key
         was last struck, 0 to 1.
     frame_threshold: a note ends when its frame curve stays below this, 0 to 1.
@@ -55,11 +58,13 @@ class Decoder:
         restrike_threshold: float = 0.0,
         rise: float = 0.0,
         offset_threshold: float = 1.0,
+        frame_share: float = 0.5,
     ) -> None:
         """lookahead: hops after a peak that must not be higher; release_hops: how many hops the
         frame curve must stay low."""
         self.hop_seconds = hop_seconds
         self.onset_threshold = onset_threshold
+        self.frame_share = frame_share
         self.restrike_threshold = restrike_threshold
         self.rise = rise
         self.frame_threshold = frame_threshold
@@ -144,17 +149,26 @@ class Decoder:
 
     def _onsets(self) -> _Mask:
         now = self._curve[_BEFORE]
-        onsets: _Mask = now >= self.onset_threshold
-        if not onsets.any():
-            return onsets
-        onsets &= self._is_ready()
         # Of equal neighbours the first is the peak.
-        onsets &= now > self._curve[:_BEFORE].max(axis=0)
+        onsets: _Mask = now > self._curve[:_BEFORE].max(axis=0)
         if self.lookahead:
             onsets &= now >= self._curve[_BEFORE + 1 :].max(axis=0)
         onsets &= now - self._lowest >= self.rise
-        onsets &= ~self._sounding | (now >= self.restrike_threshold)
+        if not onsets.any():
+            return onsets
+        frame = np.max([estimate.frame for estimate in self._attack()], axis=0)
+        belief = now ** (1 - self.frame_share) * frame**self.frame_share
+        onsets &= belief >= np.where(
+            self._sounding,
+            max(self.restrike_threshold, self.onset_threshold),
+            self.onset_threshold,
+        )
+        onsets &= self._is_ready()
         return onsets
+
+    def _attack(self) -> list[Estimate]:
+        """The hop that is decided about and those after it."""
+        return list(self._recent)[1:]
 
     def _vertex(self, keys: npt.NDArray[np.int64]) -> PerPitch:
         """Where the peak lies, in hops from the hop decided about: -0.5 to 0.5."""

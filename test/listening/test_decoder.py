@@ -46,11 +46,19 @@ def test_an_onset_is_dated_between_hops(decoder, onset):
     assert down.hop == pytest.approx(onset, abs=0.01)
 
 
+@pytest.mark.parametrize(('share', 'count'), [(0.0, 1), (0.5, 0), (1.0, 0)])
+def test_an_onset_is_believed_less_where_nothing_sounds(decoder, share, count):
+    decoder.frame_share = share
+    onset = [0, 0, 0, 0.9, 0, 0, 0, 0, 0, 0]
+    assert len([d for d in run(decoder, onset, [0.1] * 10) if d.velocity]) == count
+    assert len([d for d in run(decoder, onset, [0.9] * 10) if d.velocity]) == 1
+
+
 def test_a_key_that_sounds_must_be_surer(decoder):
     onset = [0, 0, 0, 0.9, 0.1, 0, 0, 0, 0, 0.6, 0, 0, 0, 0, 0, 0]
     assert [d.velocity > 0 for d in run(decoder, onset, [1] * 16)] == [True, False, True]
     decoder.reset()
-    decoder.restrike_threshold = 0.7
+    decoder.restrike_threshold = 0.8
     assert [d.velocity > 0 for d in run(decoder, onset, [1] * 16)] == [True]
     decoder.reset()
     assert len([d for d in run(decoder, [0, *onset[5:], 0, 0], [1] * 14) if d.velocity]) == 1

@@ -24,7 +24,7 @@ class Switch(Estimator):
         self._before = 0.0
 
     def step(self, samples: np.ndarray) -> Estimate:
-        now = float(samples.max())
+        now = max(0.0, float(samples.max()))
         onset, frame, velocity = np.zeros((3, PITCHES), np.float32)
         onset[MIDDLE_C] = max(0.0, now - self._before)
         frame[MIDDLE_C] = velocity[MIDDLE_C] = now

@@ -221,7 +221,7 @@ def test_tuning_finds_the_threshold_between_what_is_played_and_what_is_not(
     told: list[str] = []
     with ThreadPoolExecutor(1) as executor:
         best = tune([kept], {}, executor, told.append)
-    assert best['onset_threshold'] in (0.35, 0.4)
+    assert best['onset_threshold'] == 0.6
     score = compare(PLAYED, decode(beliefs, best))
     assert score.onset_f1 == score.offset_f1 == 1
     assert told[0].startswith('as they are') and len(told) > 10

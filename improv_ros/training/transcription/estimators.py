@@ -13,6 +13,7 @@ from improv_ros.listening.transcription import StreamingTranscriber
 from .recordings import RecordingError
 
 SPECTRAL = 'spectral'
+BIAS = 'onset_bias'  # a setting beside the decoder's: see Estimator
 
 
 @lru_cache(maxsize=1)
@@ -33,11 +34,13 @@ def load_estimator(model: str) -> Estimator:
 
 
 def transcriber(estimator: Estimator, settings: Mapping[str, float]) -> StreamingTranscriber:
-    """Return a transcriber whose decoder has these settings, by the names of its arguments."""
+    """Return a transcriber with these settings: arguments of Decoder, and BIAS."""
+    estimator.onset_bias = settings.get(BIAS, estimator.onset_bias)
     seconds = estimator.hop / estimator.sample_rate
     return StreamingTranscriber(estimator, decoder(seconds, estimator.lookahead, settings))
 
 
 def decoder(hop_seconds: float, lookahead: int, settings: Mapping[str, float]) -> Decoder:
     """Return a decoder that looks as far ahead, unless the settings say otherwise."""
-    return Decoder(hop_seconds, **{'lookahead': lookahead, **settings})  # type: ignore[arg-type]
+    own = {name: value for name, value in settings.items() if name != BIAS}
+    return Decoder(hop_seconds, **{'lookahead': lookahead, **own})  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .recordings import Recording
 
 _FIXED = {'self', 'hop_seconds'}
-SETTINGS = sorted(set(inspect.signature(Decoder.__init__).parameters) - _FIXED)
+SETTINGS = sorted({*inspect.signature(Decoder.__init__).parameters, 'onset_bias'} - _FIXED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_setting,
         metavar='NAME=VALUE',
-        help=f'a setting of the decoder: {", ".join(SETTINGS)}',
+        help=f'a setting of the decoder, or seconds that onsets are late: {", ".join(SETTINGS)}',
     )
     group.add_argument(
         '--tune', action='store_true', help='search the thresholds that do best on these'

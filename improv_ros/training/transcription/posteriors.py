@@ -13,7 +13,7 @@ import numpy.typing as npt
 from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.offset_removal import OffsetRemoval
 
-from .estimators import decoder, load_estimator
+from .estimators import BIAS, decoder, load_estimator
 from .recordings import Notes, Recording, RecordingError, sound_of
 
 _WINDOW = 500  # hops that a network is asked about at once
@@ -160,14 +160,15 @@ def decode_kept(kept: Kept, settings: Mapping[str, float]) -> Notes:
 
 
 def decode(posteriors: Posteriors, settings: Mapping[str, float]) -> Notes:
-    """Return the notes that the streaming decoder finds. settings: arguments of Decoder."""
+    """Return the notes that the streaming decoder finds. settings: see `decoder`."""
     deciding = decoder(posteriors.hop_seconds, posteriors.lookahead, settings)
     notes = []
     sounding: dict[int, tuple[float, int]] = {}
     curves = (curve.astype(np.float32) for curve in posteriors[:4])
     decisions = [d for row in zip(*curves, strict=True) for d in deciding.step(Estimate(*row))]
+    bias = settings.get(BIAS, posteriors.onset_bias)
     for hop, key, velocity in decisions + deciding.release():
-        seconds = (hop - posteriors.latency_hops) * posteriors.hop_seconds - posteriors.onset_bias
+        seconds = (hop - posteriors.latency_hops) * posteriors.hop_seconds - bias
         seconds = max(0.0, seconds)
         if velocity:
             sounding[key] = seconds, velocity

@@ -18,15 +18,19 @@ import numpy as np
 
 from improv_ros.listening.decoder import Decoder
 
+from .estimators import BIAS
 from .posteriors import Kept, decode_kept
 from .scores import compare
 
 GRIDS: dict[str, tuple[float, ...]] = {
     'onset_threshold': (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7),
+    BIAS: tuple(round(0.0025 * step, 4) for step in range(-8, 17)),
+    'frame_share': (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8),
     'restrike_threshold': (0.0, 0.3, 0.4, 0.5, 0.6, 0.7),
     'rise': (0.0, 0.05, 0.1, 0.2, 0.3, 0.4),
     'refractory': (0.03, 0.04, 0.05, 0.06, 0.08),
     'frame_threshold': (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
+    'lookahead': (0, 1),
     'release_hops': (1, 2, 3, 4, 6),
     'offset_threshold': (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
 }
@@ -91,7 +95,9 @@ def tune(
     tell: Callable[[str], object],
 ) -> dict[str, float]:
     """Return the best settings found from `start` on; `tell` hears of every trial."""
-    best = {name: _DEFAULTS[name].default for name in GRIDS} | dict(start)
+    beliefs = kept[0].load()
+    best = {name: _DEFAULTS[name].default for name in GRIDS if name in _DEFAULTS}
+    best |= {BIAS: beliefs.onset_bias, 'lookahead': beliefs.lookahead, **start}
     reached = trial(kept, best, executor)
     tell(f'{"as they are":27} {reached}')
     before = None
