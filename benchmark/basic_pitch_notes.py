@@ -1,9 +1,9 @@
 """The notes that basic-pitch hears; run by basic_pitch_peer.py in an environment with basic-pitch.
 
 Reads one JSON object from its input: `recordings` (paths), `cache` (a folder, or null) and
-`settings`, a list of {"onset_threshold", "frame_threshold", "minimum_length" (ms)}. Writes a line
-of JSON for each recording: its `path` and, for each of the settings, its `notes` as [onset,
-offset, pitch, amplitude].
+`settings`, a list of {"onset_threshold", "frame_threshold", "minimum_length" (ms),
+"infer_onsets", "melodia_trick"}. Writes a line of JSON for each recording: its `path` and, for
+each of the settings, its `notes` as [onset, offset, pitch, amplitude].
 """
 
 import json
@@ -51,6 +51,8 @@ def notes_of(
     onset_threshold: float,
     frame_threshold: float,
     minimum_length: float,
+    infer_onsets: bool,
+    melodia_trick: bool,
 ) -> list[list[float]]:
     _, notes = model_output_to_notes(
         {name: values.astype(np.float32) for name, values in output.items()},
@@ -58,6 +60,8 @@ def notes_of(
         frame_thresh=frame_threshold,
         min_note_len=round(minimum_length / 1000 * AUDIO_SAMPLE_RATE / FFT_HOP),
         include_pitch_bends=False,
+        infer_onsets=infer_onsets,
+        melodia_trick=melodia_trick,
     )
     return sorted([float(value) for value in note[:4]] for note in notes)
 

@@ -25,11 +25,19 @@ PACKAGE = 'basic-pitch==0.4.0'
 NEEDS = ('onnxruntime', 'librosa', 'resampy<0.4.3', 'pretty_midi', 'mir_eval', 'setuptools<81')
 
 Settings = dict[str, float]
-AS_IT_COMES: Settings = {'onset_threshold': 0.5, 'frame_threshold': 0.3, 'minimum_length': 127.7}
-GRIDS = {
+AS_IT_COMES: Settings = {
+    'onset_threshold': 0.5,
+    'frame_threshold': 0.3,
+    'minimum_length': 127.7,
+    'infer_onsets': True,
+    'melodia_trick': True,
+}
+GRIDS: dict[str, tuple[float, ...]] = {
     'onset_threshold': (0.3, 0.4, 0.5, 0.6, 0.7),
     'minimum_length': (30.0, 60.0, 90.0),
-    'frame_threshold': (0.2, 0.4),
+    'frame_threshold': (0.2, 0.4, 0.5),
+    'melodia_trick': (False,),
+    'infer_onsets': (False,),
 }
 
 

@@ -64,25 +64,24 @@ def played(measurement: Measurement) -> list[tuple[Recording, Heard]]:
 
 
 def latency(measurements: list[Measurement]) -> Figure:
-    figure, axes = canvas(7, 4.5, 1)
+    figure, axes = canvas(8, 5, 1)
     for colour, measurement in zip(COLOURS * 9, measurements, strict=False):
         scores = [
             compare(recording.notes, heard.notes) for recording, heard in played(measurement)
         ]
-        for value, marker, label in (
-            (np.mean([score.onset_f1 for score in scores]), 'o', 'onset'),
-            (np.mean([score.offset_f1 for score in scores]), 's', 'onset and offset'),
+        live = np.isfinite(measurement.latency)
+        name = measurement.model if live else f'{measurement.model} (hears whole files)'
+        for value, marker, line, what in (
+            (np.mean([score.onset_f1 for score in scores]), 'o', '-', 'onset'),
+            (np.mean([score.offset_f1 for score in scores]), 's', '--', 'onset and offset'),
         ):
-            if np.isfinite(measurement.latency):
-                axes[0].plot(measurement.latency * 1e3, value, marker, color=colour)
-                name = f' {measurement.model}, {label}'
-                axes[0].annotate(name, (measurement.latency * 1e3, value), fontsize=8)
+            label = f'{name}, {what}'
+            if live:
+                axes[0].plot(measurement.latency * 1e3, value, marker, color=colour, label=label)
             else:
-                axes[0].axhline(value, color=colour, linestyle='--', linewidth=1)
-                name = f'{measurement.model}, {label} (hears whole files)'
-                axes[0].text(0, value, name, fontsize=8, va='bottom', color=colour)
-    axes[0].set(xlabel='algorithmic latency (ms)', ylabel='F1', ylim=(0, 1))
-    axes[0].set_xlim(0, 160)
+                axes[0].axhline(value, color=colour, linestyle=line, linewidth=1, label=label)
+    axes[0].set(xlabel='algorithmic latency (ms)', ylabel='F1', xlim=(0, 130), ylim=(0, 1))
+    axes[0].legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     axes[0].set_title('How well notes are heard, by how late', loc='left')
     return figure
 

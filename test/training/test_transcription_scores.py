@@ -249,3 +249,23 @@ def test_the_command_says_what_is_wrong(
     with pytest.raises(SystemExit):
         cli.main(['evaluate', str(tmp_path), '--model', 'transcriber', '--set', 'onset=1'])
     assert "'onset' is not one of" in capsys.readouterr().err
+
+
+def test_the_figures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'benchmark'))
+    import hearing_figures
+
+    for model, latency in (('live', 0.07), ('whole', np.inf)):
+        recordings = [Recording('a', Path(), PLAYED, 2.0), Recording('b', Path(), None, 3.0)]
+        kept = Measurement(model, latency, recordings, [Heard(PLAYED[:2]), Heard(PLAYED[:0])])
+        kept.save(tmp_path / f'{model}.npz')
+    kept_files = [str(tmp_path / 'live.npz'), str(tmp_path / 'whole.npz')]
+    monkeypatch.setattr('sys.argv', ['hearing_figures', str(tmp_path), *kept_files])
+    assert hearing_figures.main() == 0
+    assert [path.name for path in sorted(tmp_path.glob('*.png'))] == [
+        'hearing_excerpt.png',
+        'hearing_latency.png',
+        'hearing_notes.png',
+    ]
+    monkeypatch.setattr('sys.argv', ['hearing_figures', *kept_files, '--recording', 'nowhere'])
+    assert hearing_figures.main() == 1
