@@ -27,11 +27,10 @@ class Decision(NamedTuple):
 class Decoder:
     """Picks the peaks of the onset curve and follows the frame curve until it has faded.
 
-    A peak is decided about `lookahead` hops later. Where it lies between hops, and how loud the
-    note is, is told by its neighbours too: the curve is taken to be a triangle, as in Kong et
-    al., "High-resolution piano transcription with pedals by regressing onset and offset times",
-    TASLP 2021. Decisions come in order of time, and no key goes down twice without going up in
-    between.
+    A peak is decided about `lookahead` hops later. Where it lies between hops is told by its
+    neighbours: the onset curve is taken to be a triangle, as in Kong et al., "High-resolution
+    piano transcription with pedals by regressing onset and offset times", TASLP 2021. Decisions
+    come in order of time, and no key goes down twice without going up in between.
 
     These may be changed at any time:
 
@@ -77,8 +76,8 @@ class Decoder:
     def reset(self) -> None:
         """Forget everything; keys that are down are forgotten, not released."""
         silence = Estimate(*(np.zeros(PITCHES, np.float32) for _ in range(3)))
-        # The hop before the one that is decided about, that, and those after it.
-        self._recent = deque([silence] * (2 + self.lookahead), 2 + self.lookahead)
+        # The hop that is decided about and those after it.
+        self._recent = deque([silence] * (1 + self.lookahead), 1 + self.lookahead)
         self._curve: PerPitch = np.zeros((_BEFORE + 1 + self.lookahead, PITCHES), np.float32)
         self._hop = -1 - self.lookahead
         self._sounding: _Mask = np.zeros(PITCHES, bool)
@@ -92,7 +91,7 @@ class Decoder:
         self._curve[:-1] = self._curve[1:]
         self._curve[-1] = estimate.onset
         self._hop += 1
-        now = self._recent[1]
+        now = self._recent[0]
         onsets = self._onsets()
         np.minimum(self._lowest, now.onset, out=self._lowest)
 
@@ -127,7 +126,7 @@ class Decoder:
         return ends
 
     def _strike(self, keys: npt.NDArray[np.int64]) -> list[Decision]:
-        belief = self._curve[_BEFORE - 1 :, keys]
+        belief = self._curve[_BEFORE:, keys]
         loudness = np.array([estimate.velocity[keys] for estimate in self._recent])
         attack = np.sum(belief * loudness, axis=0) / np.sum(belief, axis=0)
         velocities = np.clip(np.rint(attack * 127), 1, 127).astype(int).tolist()
@@ -139,7 +138,7 @@ class Decoder:
             decisions.append(Decision(hop, key, velocity))
         self._sounding[keys] = True
         self._began[keys] = self._hop
-        self._lowest[keys] = self._recent[1].onset[keys]
+        self._lowest[keys] = self._recent[0].onset[keys]
         self._faded[keys] = -2  # a note may take that long to swell
         return decisions
 
@@ -156,7 +155,7 @@ class Decoder:
         onsets &= now - self._lowest >= self.rise
         if not onsets.any():
             return onsets
-        frame = np.max([estimate.frame for estimate in self._attack()], axis=0)
+        frame = np.max([estimate.frame for estimate in self._recent], axis=0)
         belief = now ** (1 - self.frame_share) * frame**self.frame_share
         onsets &= belief >= np.where(
             self._sounding,
@@ -165,10 +164,6 @@ class Decoder:
         )
         onsets &= self._is_ready()
         return onsets
-
-    def _attack(self) -> list[Estimate]:
-        """The hop that is decided about and those after it."""
-        return list(self._recent)[1:]
 
     def _vertex(self, keys: npt.NDArray[np.int64]) -> PerPitch:
         """Where the peak lies, in hops from the hop decided about: -0.5 to 0.5."""

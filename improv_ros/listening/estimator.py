@@ -28,7 +28,8 @@ class Estimator(Protocol):
     sample_rate: Hz. hop: samples a step. latency_hops: the estimate that a step returns is about
     the sound that many hops before the hop it was given. onset_bias: seconds by which the peaks
     of its onset curve come late besides, on the average. lookahead: hops after such a peak that
-    it takes to know that it was one.
+    it takes to know that it was one. frame_share: how much the frame curve tells about onsets;
+    see Decoder.
     """
 
     sample_rate: int
@@ -36,6 +37,7 @@ class Estimator(Protocol):
     latency_hops: int
     onset_bias: float = 0.0
     lookahead: int = 1
+    frame_share: float = 0.5
 
     def reset(self) -> None:
         """Forget all that was heard."""

@@ -40,7 +40,7 @@ _FRAME_HALF = 0.8
 _EVEN_PITCHES = (21, 36, 48, 88, 108)
 _EVEN_DECIBELS = (25, 9, 0, 0, 8)
 
-_LOUDEST_VELOCITY_LEVEL = -22.5  # dB of an attack at velocity 127 on that piano
+_LOUDEST_VELOCITY_LEVEL = -25.5  # dB of an attack at velocity 127 on that piano
 _DECIBELS_A_DECADE = 40  # of velocity, as General MIDI recommends
 
 _Floats = npt.NDArray[np.float32]
@@ -57,6 +57,7 @@ class SpectralEstimator(Estimator):
     hop = 160
     latency_hops = 8
     lookahead = 2
+    frame_share = 0.0
 
     def __init__(self, gain: float = 0.0) -> None:
         self.gain = gain

@@ -27,7 +27,9 @@ class StreamingTranscriber:
     def __init__(self, estimator: Estimator, decoder: Decoder | None = None) -> None:
         self.estimator = estimator
         self.decoder = decoder or Decoder(
-            estimator.hop / estimator.sample_rate, lookahead=estimator.lookahead
+            estimator.hop / estimator.sample_rate,
+            lookahead=estimator.lookahead,
+            frame_share=estimator.frame_share,
         )
         self.reset()
 

@@ -36,7 +36,7 @@ def test_the_velocity_is_what_is_believed_around_the_peak(decoder):
     onset = [0, 0, 0.5, 1, 0.5, 0, 0, 0, 0, 0]
     velocity = [1, 1, 0.2, 0.4, 0.8, 1, 1, 1, 1, 1]
     down = run(decoder, onset, [1] * 10, velocity)[0]
-    assert down.velocity == round(0.45 * 127)
+    assert down.velocity == round((0.4 + 0.8 / 2) / 1.5 * 127)
 
 
 @pytest.mark.parametrize('onset', [4.0, 4.2, 4.5, 4.9, 5.3])

@@ -37,10 +37,14 @@ def transcriber(estimator: Estimator, settings: Mapping[str, float]) -> Streamin
     """Return a transcriber with these settings: arguments of Decoder, and BIAS."""
     estimator.onset_bias = settings.get(BIAS, estimator.onset_bias)
     seconds = estimator.hop / estimator.sample_rate
-    return StreamingTranscriber(estimator, decoder(seconds, estimator.lookahead, settings))
+    deciding = decoder(seconds, estimator.lookahead, estimator.frame_share, settings)
+    return StreamingTranscriber(estimator, deciding)
 
 
-def decoder(hop_seconds: float, lookahead: int, settings: Mapping[str, float]) -> Decoder:
-    """Return a decoder that looks as far ahead, unless the settings say otherwise."""
-    own = {name: value for name, value in settings.items() if name != BIAS}
-    return Decoder(hop_seconds, **{'lookahead': lookahead, **own})  # type: ignore[arg-type]
+def decoder(
+    hop_seconds: float, lookahead: int, frame_share: float, settings: Mapping[str, float]
+) -> Decoder:
+    """Return a decoder as an estimator wants it, unless the settings say otherwise."""
+    named = {'lookahead': lookahead, 'frame_share': frame_share, **settings}
+    named.pop(BIAS, None)
+    return Decoder(hop_seconds, **named)  # type: ignore[arg-type]

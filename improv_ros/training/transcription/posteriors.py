@@ -32,6 +32,7 @@ class Posteriors(NamedTuple):
     latency_hops: int
     onset_bias: float = 0.0
     lookahead: int = 1
+    frame_share: float = 0.5
 
     def save(self, path: Path) -> None:
         """Write an .npz, curves in half precision."""
@@ -125,6 +126,7 @@ def _posteriors(estimator: Estimator, estimates: Curves, latency_hops: int) -> P
         latency_hops,
         estimator.onset_bias,
         estimator.lookahead,
+        estimator.frame_share,
     )
 
 
@@ -161,7 +163,9 @@ def decode_kept(kept: Kept, settings: Mapping[str, float]) -> Notes:
 
 def decode(posteriors: Posteriors, settings: Mapping[str, float]) -> Notes:
     """Return the notes that the streaming decoder finds. settings: see `decoder`."""
-    deciding = decoder(posteriors.hop_seconds, posteriors.lookahead, settings)
+    deciding = decoder(
+        posteriors.hop_seconds, posteriors.lookahead, posteriors.frame_share, settings
+    )
     notes = []
     sounding: dict[int, tuple[float, int]] = {}
     curves = (curve.astype(np.float32) for curve in posteriors[:4])
