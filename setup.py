@@ -34,6 +34,9 @@ EXTRAS = {
         'matplotlib>=3.5',
         'tqdm>=4.60',
         'mir_eval>=0.7',
+        'scipy>=1.8',
+        'soundfile>=0.12',
+        'soxr>=0.3.7',
     ],
     'plot': ['matplotlib>=3.5'],
     'test': [

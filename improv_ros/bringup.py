@@ -55,6 +55,11 @@ ARGUMENTS = (
     ),
     Argument('mode', 'respond', 'How the robot takes part', ('respond', 'accompany', 'solo')),
     Argument('model', '', 'Network of the improviser; empty: the shipped one'),
+    Argument(
+        'transcriber_model',
+        '',
+        'Network of the transcriber, or spectral, which needs none; empty: as the config says',
+    ),
     Argument('config', '', 'Parameter file; empty: the shipped config/improv.yaml'),
     Argument('namespace', 'improv', 'Namespace of the ensemble'),
     Argument(
@@ -93,7 +98,8 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
         ears = [NodeSpec('midi_keyboard', _set(ports=given['keyboard']))]
     else:
         source = _set(source=given['input'], device=given['device'], file=given['file'])
-        ears = [NodeSpec('microphone', source), NodeSpec('transcriber')]
+        transcriber = NodeSpec('transcriber', _set(model=given['transcriber_model']))
+        ears = [NodeSpec('microphone', source), transcriber]
     manners = _set(mode=given['mode'], model=given['model'])
     if given['body']:
         body = str(Path(given['body']).absolute()) if Path(given['body']).suffix else given['body']

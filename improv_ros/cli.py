@@ -21,6 +21,10 @@ COMMANDS = {
     'record': ('improv_ros.bags.record_command', 'keep a session as a bag'),
     'replay': ('improv_ros.bags.replay_command', 'play a bag into the graph, in time'),
     'train': ('improv_ros.training.train_command', 'train a network'),
+    'synthesize': (
+        'improv_ros.training.synthesize_command',
+        'make recordings to train the transcriber on',
+    ),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
     'export': ('improv_ros.training.export_command', "make a network's file for LiteRT"),
     'listen': ('improv_ros.training.listen_command', 'hear what it makes of real openings'),

@@ -1,6 +1,6 @@
 """The files of a model: `.tflite` for LiteRT, `.keras` for TensorFlow, `.json` about both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import json
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,18 @@ def choose_file(path: str | Path, shipped: Path, runtime: str) -> Path:
 
 
 def read_description(
-    path: Path, key: str, version: str, largest: Mapping[str, int]
+    path: Path,
+    key: str,
+    version: str,
+    largest: Mapping[str, int],
+    check: Callable[[dict[str, Any]], None] = lambda about: None,
 ) -> dict[str, Any]:
     """Return what the JSON beside a model says.
 
     key: under which it tells its version, which must be ours, `version`. largest: the whole
     numbers from 1 that it must give, each with the largest allowed: beyond, a description is a
-    mistake that would eat the memory.
+    mistake that would eat the memory. check: raises ValueError, KeyError or TypeError for what
+    else is wrong with it.
 
     Raises ModelError for a description that is missing, damaged or of another version.
     """
@@ -57,9 +62,14 @@ def read_description(
         for name, most in largest.items():
             if type(about[name]) is not int or not 1 <= about[name] <= most:
                 raise ValueError(f'{name} must be a whole number from 1 to {most}')
+        check(about)
     except FileNotFoundError:
         raise ModelError(f'{path} needs its description {beside.name} beside it') from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except KeyError as error:
+        raise ModelError(
+            f'the description {beside} is damaged or of another kind of model: it has no {error}'
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f'the description {beside} is damaged: {error!r}') from None
     if theirs != version:
         raise ModelError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from improv_ros.event_text import TimedEvent
 from improv_ros.listening.audio_chunk import SEQUENCE_MODULUS, AudioChunk
 from improv_ros.listening.resampling import Resampler
 from improv_ros.listening.transcription import StreamingTranscriber
 
-STAMP_WEIGHT = 0.02  # of one chunk's stamp in the estimate of when the stream began
+SETTLING = 1.0  # seconds over which stamps are averaged, to tell when the stream began
 NANOSECONDS = 1_000_000_000
 LATEST = 256  # chunks by which one may come late, and still be known as such
 
@@ -17,7 +19,8 @@ class Hearing:
 
     A lost chunk, a restarted microphone or a jump of the stamps is a gap: what sounds is
     released, and a new stream begins. Between gaps the jitter of the stamps is averaged out and
-    the drift of the sound card's clock followed.
+    the drift of the sound card's clock followed. A stream begins so long before its first frame
+    that hops end where chunks do, as far as these are even: no sound waits for the next chunk.
     """
 
     def __init__(self, transcriber: StreamingTranscriber) -> None:
@@ -40,10 +43,11 @@ class Hearing:
         for piece in self._resampler.process(chunk):
             if piece.sequence != self._next_piece:
                 events += self._release()
-                self._began, self._frames = piece.time, 0
+                self._begin(piece)
             self._next_piece = (piece.sequence + 1) % SEQUENCE_MODULUS
             began = piece.time - self._frames * NANOSECONDS // piece.sample_rate
-            self._began += round(STAMP_WEIGHT * (began - self._began))
+            weight = min(1.0, piece.frames / piece.sample_rate / SETTLING)
+            self._began += round(weight * (began - self._began))
             self._frames += piece.frames
             events += self._stamped(self.transcriber.process(piece.mono()))
         return events
@@ -53,6 +57,17 @@ class Hearing:
         self._resampler.flush()
         self._last = self._next_piece = None
         return self._release()
+
+    @property
+    def hop_duration(self) -> int:
+        """Nanoseconds that are understood at a time."""
+        return self.transcriber.estimator.hop * NANOSECONDS // self.transcriber.sample_rate
+
+    def _begin(self, piece: AudioChunk) -> None:
+        samples = piece.mono()
+        self._frames = -len(samples) % self.transcriber.estimator.hop
+        self._began = piece.time - self._frames * NANOSECONDS // piece.sample_rate
+        self.transcriber.process(np.full(self._frames, samples[0], np.float32))
 
     def _is_stale(self, chunk: AudioChunk) -> bool:
         """Tell whether this chunk was heard before; count those missing before a new one."""

@@ -14,6 +14,7 @@ NOTHING = 3.0  # seconds of zeros alone, which no analogue input gives, after wh
 INAUDIBLE = 60.0  # seconds in which nothing was audible, after which that is said
 OVERDRIVEN = 0.001  # share of clipped samples in the last RECENT seconds from which that is said
 RECENT = 10.0
+QUIETEST = -45.0  # dBFS; the transcriber is trained on recordings that peak from here up
 
 _NANOSECONDS = 1_000_000_000
 
@@ -94,3 +95,44 @@ class LevelMeter:
 def dbfs(amplitude: int) -> float:
     """Return an int16 amplitude in decibels below full scale."""
     return 20 * math.log10(amplitude / FULL_SCALE) if amplitude else -math.inf
+
+
+class Loudness:
+    """The peak level of the last `RECENT` seconds, and whether notes in it are too quiet."""
+
+    def __init__(self) -> None:
+        self._now = 0  # ns of sound
+        self._last_note: int | None = None
+        self._peaks: deque[tuple[int, int]] = deque()  # (time, amplitude), ever quieter
+
+    @property
+    def peak(self) -> float:
+        """dBFS."""
+        return dbfs(self._peaks[0][1]) if self._peaks else -math.inf
+
+    def feed(self, samples: np.ndarray, duration: int) -> None:
+        """Take in int16 samples of any shape that last `duration` ns."""
+        if not samples.size:
+            return
+        self._now += duration
+        amplitude = max(int(samples.max()), -int(samples.min()))
+        while self._peaks and self._peaks[-1][1] <= amplitude:
+            self._peaks.pop()
+        self._peaks.append((self._now, amplitude))
+        while self._peaks[0][0] < self._now - RECENT * _NANOSECONDS:
+            self._peaks.popleft()
+
+    def heard_note(self) -> None:
+        """Take in that a note was heard just now."""
+        self._last_note = self._now
+
+    def warning(self) -> str:
+        """Say that what is played is too quiet to be heard well; empty: it is not."""
+        if self._last_note is None or self._now - self._last_note > RECENT * _NANOSECONDS:
+            return ''
+        if self.peak >= QUIETEST:
+            return ''
+        return (
+            f'what is played peaks at {self.peak:.0f} dBFS, and below {QUIETEST:.0f} dBFS notes '
+            'are missed: turn the gain of the microphone up, or move it closer'
+        )

@@ -52,8 +52,8 @@ class TranscriptionNetwork(keras.Model):
 
     def __init__(
         self,
-        channels: int = 24,
-        units: int = 40,
+        channels: int = 32,
+        units: int = 48,
         delays: tuple[int, ...] = (3, 5, 8),
         **kwargs: Any,
     ) -> None:

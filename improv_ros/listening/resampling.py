@@ -1,20 +1,19 @@
 """Chunks of any rate and channel count to mono chunks of one rate, each still at its own time."""
 
 import numpy as np
-import soxr
 
 from improv_ros.listening.audio_chunk import SEQUENCE_MODULUS, AudioChunk, to_int16
+from improv_ros.listening.rate_conversion import RateConverter
 
 _NANOSECONDS = 1_000_000_000
-_QUALITY = 'LQ'  # 16 bit, flat to 6 kHz at 16 kHz; half the delay of 'HQ', which is heard live
 
 
 class Resampler:
     """A stream of chunks in, a stream of mono chunks at `rate_out` out.
 
-    Frame k since the stream began lies k / rate_out seconds after the stream's first frame; soxr
-    holds frames back but does not shift them. Where that first frame lies is told anew by the
-    stamp of every chunk, so a device whose clock is not quite right stays in step.
+    Frame k since the stream began lies k / rate_out seconds after the stream's first frame;
+    conversion holds frames back but does not shift them. Where that first frame lies is told anew
+    by the stamp of every chunk, so a device whose clock is not quite right stays in step.
 
     A jump of the sequence number, a jump of the stamp by more than `tolerance` seconds, or a new
     rate or channel count is a gap: what was held back comes out, and the stream begins again.
@@ -26,7 +25,7 @@ class Resampler:
         self.tolerance = tolerance
         self.gaps = 0
         self._sequence = 0
-        self._stream: soxr.ResampleStream | None = None
+        self._converter: RateConverter | None = None
         self._last: AudioChunk | None = None
         self._origin = 0
         self._frames_in = 0
@@ -40,20 +39,19 @@ class Resampler:
             self.gaps += 1
             self._skip_number()
         if self._last is None and chunk.sample_rate != self.rate_out:
-            self._stream = soxr.ResampleStream(
-                chunk.sample_rate, self.rate_out, 1, dtype='float32', quality=_QUALITY
-            )
+            self._converter = RateConverter(chunk.sample_rate, self.rate_out)
         self._last = chunk
         self._origin = chunk.time - self._frames_in * _NANOSECONDS // chunk.sample_rate
         self._frames_in += chunk.frames
-        return chunks + self._emit(self._resample(chunk.mono()))
+        mono = chunk.mono()
+        return chunks + self._emit(self._converter.process(mono) if self._converter else mono)
 
     def flush(self) -> list[AudioChunk]:
         """End the stream: what is still held back. The next chunk begins a new one."""
         chunks = []
-        if self._stream is not None:
-            chunks = self._emit(self._resample(np.zeros(0, np.float32), last=True))
-        self._stream = None
+        if self._converter:
+            chunks = self._emit(self._converter.flush())
+        self._converter = None
         self._last = None
         self._frames_in = 0
         self._frames_out = 0
@@ -68,9 +66,6 @@ class Resampler:
             and chunk.sample_rate == last.sample_rate
             and chunk.channels == last.channels
         )
-
-    def _resample(self, samples: np.ndarray, last: bool = False) -> np.ndarray:
-        return samples if self._stream is None else self._stream.resample_chunk(samples, last)
 
     def _emit(self, samples: np.ndarray) -> list[AudioChunk]:
         if len(samples) == 0:

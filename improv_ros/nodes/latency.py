@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 
 class LatencyFigures:
@@ -22,9 +23,8 @@ class LatencyFigures:
         ordered = sorted(self._recent)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1e6
 
-    def figures(self, name: str) -> dict[str, object]:
-        """Return p50 and p95 for diagnostics."""
+    def figures(self, name: str, shares: Iterable[float] = (0.5, 0.95)) -> dict[str, object]:
+        """Return these percentiles for diagnostics."""
         return {
-            f'{name} p50 (ms)': f'{self.percentile(0.5):.1f}',
-            f'{name} p95 (ms)': f'{self.percentile(0.95):.1f}',
+            f'{name} p{100 * share:.0f} (ms)': f'{self.percentile(share):.1f}' for share in shares
         }

@@ -34,7 +34,7 @@ SETTINGS = (
     Setting('loop', False, 'Begin the file again at its end'),
     Setting('await_listeners', 1, 'A file waits until this many listen to audio', '', 0, 100),
     Setting('sample_rate', 16000, 'Rate of the published audio', 'Hz', 8000, 192000),
-    Setting('chunk_seconds', 0.02, 'Length of a published chunk', 's', 0.005, 0.1),
+    Setting('chunk_seconds', 0.01, 'Length of a published chunk', 's', 0.005, 0.1),
 )
 READ_TIMEOUT = 0.2  # seconds: how long the capture thread may take to notice that it must stop
 STALLED = 0.8  # seconds without audio after which diagnostics say so, so that two never pass

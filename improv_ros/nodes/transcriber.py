@@ -9,14 +9,18 @@ import time
 from rclpy.clock import Clock, ClockType
 
 from improv_ros.event_text import TimedEvent, is_note_on
+from improv_ros.inference.errors import ModelError
+from improv_ros.inference.model_files import RUNTIMES
 from improv_ros.listening.audio_chunk import AudioChunk
 from improv_ros.listening.echo import EchoCanceller
 from improv_ros.listening.hearing import Hearing
-from improv_ros.listening.spectral import SpectralEstimator
+from improv_ros.listening.level import Loudness
+from improv_ros.listening.pace import Pace
+from improv_ros.listening.runtime import DEFAULT_MODEL, SPECTRAL, load_estimator
 from improv_ros.listening.transcription import StreamingTranscriber
 from improv_ros.nodes.audio_topic import AudioListener
 from improv_ros.nodes.latency import LatencyFigures
-from improv_ros.nodes.managed_node import ManagedNode, run
+from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
 
@@ -30,6 +34,12 @@ THRESHOLDS = (
     ),
 )
 SETTINGS = (
+    Setting(
+        'model',
+        SPECTRAL,
+        'Network file (.tflite or .keras); empty: the shipped one; spectral: no network',
+    ),
+    Setting('runtime', 'auto', 'What runs the network', choices=RUNTIMES),
     *THRESHOLDS,
     Setting('cancel_echo', True, 'Leave out what the microphone hears of the played notes'),
 )
@@ -45,8 +55,13 @@ class Transcriber(ManagedNode):
         self._echo: EchoCanceller | None = None
 
     def configure(self) -> None:
-        """Load the estimator."""
-        self._hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
+        """Load the network."""
+        self._model = self.settings['model'] or str(DEFAULT_MODEL)
+        try:
+            estimator = load_estimator(self._model, self.settings['runtime'])
+        except ModelError as error:
+            raise NotReadyError(str(error)) from error
+        self._hearing = Hearing(StreamingTranscriber(estimator))
         self._echo = EchoCanceller() if self.settings['cancel_echo'] else None
         self._notes = NotePublisher(self, 'heard_notes', self.time)
 
@@ -56,6 +71,9 @@ class Transcriber(ManagedNode):
         self._flushed = True
         self._last_chunk = time.monotonic()
         self._latency = LatencyFigures()
+        self._computing = LatencyFigures()
+        self._pace = Pace()
+        self._loudness = Loudness()
         self._audio = AudioListener(self, self._listen)
         if self._echo:
             self._played = NoteListener(self, 'played_notes', self._echo.sent, self.time)
@@ -84,12 +102,22 @@ class Transcriber(ManagedNode):
         age = time.monotonic() - self._last_chunk
         problem = f'no audio has arrived for {age:.1f} s' if age > 2 * SILENT_AFTER else ''
         return problem, {
+            'model': self._model,
             **self._audio.figures(),
             'audio lost': self._hearing.lost,
+            'audio passed over (s)': f'{self._pace.skipped:.1f}',
             'notes heard': self._heard,
+            'peak level (dBFS)': f'{self._loudness.peak:.1f}',
             **self._latency.figures('sound to heard'),
+            **self._computing.figures('computing a hop', (0.5, 0.99)),
+            'real-time factor': f'{self._pace.real_time_factor:.2f}',
+            'behind (ms)': f'{1000 * self._pace.behind:.0f}',
             **self._echo_figures(),
         }
+
+    def warning(self) -> str:
+        """Tell whether hearing cannot keep up, or what is heard is too quiet to be heard well."""
+        return '; '.join(filter(None, (self._pace.warning(), self._loudness.warning())))
 
     def _echo_figures(self) -> dict[str, object]:
         if not self._echo:
@@ -102,16 +130,27 @@ class Transcriber(ManagedNode):
         }
 
     def _listen(self, chunk: AudioChunk) -> None:
-        self._last_chunk = time.monotonic()
+        began = self._last_chunk = time.monotonic()
+        chunk = replace(chunk, time=chunk.time - self.time.ros_minus_local())
+        if self._pace.passes_over(chunk, self.time.now()):
+            self._release()
+            return
         self._flushed = False
         decoder = self._hearing.transcriber.decoder
         for threshold in THRESHOLDS:
             setattr(decoder, threshold.name, self.settings[threshold.name])
-        chunk = replace(chunk, time=chunk.time - self.time.ros_minus_local())
+        self._loudness.feed(chunk.samples, chunk.duration)
         self._publish(self._hearing.hear(chunk))
+        took = round((time.monotonic() - began) * 1e9)
+        self._pace.heard(chunk, took)
+        self._computing.add(round(took * self._hearing.hop_duration / max(1, chunk.duration)))
 
     def _release_if_stalled(self) -> None:
-        if not self._flushed and time.monotonic() - self._last_chunk > SILENT_AFTER:
+        if time.monotonic() - self._last_chunk > SILENT_AFTER:
+            self._release()
+
+    def _release(self) -> None:
+        if not self._flushed:
             self._flushed = True
             self._publish(self._hearing.flush())
 
@@ -125,6 +164,7 @@ class Transcriber(ManagedNode):
         for event in events:
             if is_note_on(event):
                 self._heard += 1
+                self._loudness.heard_note()
                 self._latency.add(now - event.time)
 
 

@@ -47,14 +47,24 @@ def _load_library() -> Any:
 
 
 class Synth:
-    """A software synthesiser with a soundfont, by default the best that is installed."""
+    """A software synthesiser with a soundfont, by default the best that is installed.
 
-    def __init__(self, soundfont: str = '', gain: float = 1.0, sample_rate: int = 44100) -> None:
+    `effects` are reverb and chorus.
+    """
+
+    def __init__(
+        self,
+        soundfont: str = '',
+        gain: float = 1.0,
+        sample_rate: int = 44100,
+        effects: bool = True,
+    ) -> None:
         path = find_soundfont(soundfont)
         self._library = _load_library()
         self._clock: Any = None
+        settings = {'synth.reverb.active': int(effects), 'synth.chorus.active': int(effects)}
         self._synth = self._library.Synth(
-            gain=float(gain), samplerate=sample_rate, channels=CHANNELS
+            gain=float(gain), samplerate=sample_rate, channels=CHANNELS, **settings
         )
         if self._synth.sfload(str(path), 1) == self._library.FLUID_FAILED:
             self.close()

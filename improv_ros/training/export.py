@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-import tempfile
 from typing import Any
 
 from improv_ros.improvising.vocabulary import VERSION
+from improv_ros.training.litert_file import convert
 
 from .whole_file import replacing, write_whole
 
@@ -47,17 +47,6 @@ def litert(network: Any, int8: bool = False) -> bytes:
     next one's factors. They are the functions of the same names that TensorFlow runs. int8:
     weights in 8 bits, by dynamic-range quantisation.
     """
-    import tensorflow as tf
-
     from improv_ros.improvising.runtime import signatures
 
-    functions = signatures(network)
-    module = tf.Module()
-    module.functions = list(functions.values())
-    module.weights = [variable.value for variable in network.variables]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=functions)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if int8:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        return converter.convert()
+    return convert(network, signatures(network), int8)

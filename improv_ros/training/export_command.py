@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
+import json
 from pathlib import Path
 import sys
 
 from improv_ros.inference.errors import ModelError
 
+Describe = Callable[[Path], None]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument('model', help='a .keras file of an improviser')
+    parser.add_argument('model', help='a .keras file of an improviser or a transcriber')
     parser.add_argument('--out', help='a .tflite file; default: beside the model')
     parser.add_argument(
         '--int8',
         action='store_true',
         help='weights in 8 bits, a quarter of the size (dynamic-range quantisation)',
+    )
+
+    parser.add_argument(
+        '--delay',
+        type=int,
+        help="hops that a transcriber waits before it says what it heard, one of the network's",
     )
 
 
@@ -26,9 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not (find_spec('keras') and find_spec('tensorflow')):
         print("exporting needs TensorFlow: pip install 'improv_ros[train]'", file=sys.stderr)
         return 1
-    from improv_ros.improvising.runtime import load_network
-
-    from .export import describe, litert
     from .whole_file import write_whole
 
     model = Path(arguments.model)
@@ -37,12 +45,46 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if out.suffix != '.tflite':
             raise ValueError(f'{out} does not end in .tflite')
-        network = load_network(model)
-        data = litert(network, arguments.int8)
+        make = _transcriber if _is_transcriber(model) else _improviser
+        data, describe = make(model, arguments)
         write_whole(out, lambda file: file.write(data))
-        describe(network, out)
+        describe(out)
     except (ModelError, OSError, ValueError) as error:
         print(f'improv export: {error}', file=sys.stderr)
         return 1
     print(f'{out}: {len(data) / 1e6:.1f} MB')
     return 0
+
+
+def _is_transcriber(model: Path) -> bool:
+    """Tell a transcriber by its description; whatever is wrong with that is said on loading."""
+    try:
+        return 'front_end' in json.loads(model.with_suffix('.json').read_text(encoding='utf-8'))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def _improviser(model: Path, arguments: argparse.Namespace) -> tuple[bytes, Describe]:
+    from improv_ros.improvising.runtime import load_network
+
+    from .export import describe, litert
+
+    if arguments.delay is not None:
+        raise ValueError(f'--delay is for a transcriber, and {model} is none')
+    network = load_network(model)
+    return litert(network, arguments.int8), partial(describe, network)
+
+
+def _transcriber(model: Path, arguments: argparse.Namespace) -> tuple[bytes, Describe]:
+    from improv_ros.listening.runtime import load_network, read_about
+
+    from .export_transcriber import describe, litert
+
+    about = read_about(model)
+    delay = about['delay'] if arguments.delay is None else arguments.delay
+    if delay not in about['delays']:
+        raise ValueError(f'{model} has no delay of {delay} hops, but {about["delays"]}')
+    known = {name: about[name] for name in ('onset_bias', 'lookahead') if name in about}
+    network = load_network(model)
+    data = litert(network, arguments.int8)
+    return data, lambda path: describe(network, path, delay, **known)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .averaging import PartnerLostError, Partners
 from .checkpoint import Checkpoint
 from .curve import write_curve
 from .schedule import warm_cosine
@@ -72,6 +73,7 @@ class Course:
     measure: returns figures of the network as it is; the one named by `judge` is to be small.
     keep: called whenever that one is the smallest so far: save the network.
     leader: False for all but one of several processes that train together: they write nothing.
+    partners: processes that train on batches of their own and meet this one now and then.
     """
 
     def __init__(
@@ -86,10 +88,11 @@ class Course:
         plan: Plan,
         unit: str = 'loss',
         leader: bool = True,
+        partners: Partners | None = None,
     ) -> None:
         self.model, self.batches, self.learn, self.measure = model, batches, learn, measure
         self.judge, self.keep, self.checkpoint, self.plan = judge, keep, checkpoint, plan
-        self.unit, self.leader = unit, leader
+        self.unit, self.leader, self.partners = unit, leader, partners
 
     def run(self, progress_bar: bool = True) -> Progress:
         """Train to the end of the plan and return the progress.
@@ -100,6 +103,9 @@ class Course:
         """
         progress = self._resume()
         plan, optimizer = self.plan, self.model.optimizer
+        if self.partners:
+            self.partners.first.value = progress.batch
+            self.partners.begin(self.learnt(), 0)
         batches = self.batches(progress.batch)
         saved = progress.seconds
         with _bar(progress_bar, progress.done(plan)) as bar, _asked_to_stop() as asked:
@@ -107,6 +113,8 @@ class Course:
                 began = time.monotonic()
                 factor = warm_cosine(progress.done(plan), progress.batch, plan.warm_up)
                 optimizer.learning_rate = plan.rate * factor
+                if self.partners:
+                    self.partners.rate.value = plan.rate * factor
                 loss = self.learn(next(batches))
                 if not math.isfinite(loss):
                     raise FloatingPointError(
@@ -116,6 +124,8 @@ class Course:
                 progress.loss += loss
                 progress.losses += 1
                 progress.batch += 1
+                if self.partners and progress.batch % self.partners.every == 0:
+                    self.partners.meet(self.learnt(), 0)
                 progress.seconds += time.monotonic() - began
                 if progress.batch % plan.measure_every == 0 or progress.done(plan) >= 1:
                     self._judge(progress)
@@ -129,6 +139,22 @@ class Course:
                 if asked:
                     raise KeyboardInterrupt
         return progress
+
+    def follow(self, index: int) -> None:
+        """Train beside the process that runs this course, until that one ends."""
+        assert self.partners
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader says when to end
+        try:
+            self.partners.begin(self.learnt(), index)
+            first = self.partners.first.value
+            for number, batch in enumerate(self.batches(first), first + 1):
+                self.model.optimizer.learning_rate = self.partners.rate.value
+                self.learn(batch)
+                if number % self.partners.every == 0:
+                    self.partners.meet(self.learnt(), index)
+        except PartnerLostError:
+            if not self.partners.ended:
+                raise
 
     def _resume(self) -> Progress:
         kept = self.checkpoint.load(self._variables())
@@ -158,6 +184,10 @@ class Course:
     def _save(self, progress: Progress) -> None:
         if self.leader:
             self.checkpoint.save(self._variables(), asdict(progress))
+
+    def learnt(self) -> list[Any]:
+        """Return the variables that training changes."""
+        return [*self.model.trainable_variables, *self.model.optimizer.variables]
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.model.optimizer.variables]

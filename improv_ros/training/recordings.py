@@ -43,7 +43,8 @@ class Lesson(NamedTuple):
 class Passage(NamedTuple):
     """A window of a group of recordings side by side, float16.
 
-    group: which group of streams, int32 (1,); fresh: (streams,), 1 where a recording begins;
+    group: which group of streams, int32 (streams,), the same for all of them; fresh: (streams,), 1
+    where a recording begins;
     spectra: (streams, hops, BANDS, windows); targets: (streams, hops, 88, delays, 4), delayed.
     """
 
@@ -220,4 +221,5 @@ class Passages:
             late = slice(max(0, part.start - max(self._delays)), part.stop)
             targets.append(delayed(lesson.targets[late], self._delays)[-self._hops :])
         fresh = np.array([window == 0 for _, window in places], np.float32)
-        return Passage(np.array([group], np.int32), fresh, np.stack(spectra), np.stack(targets))
+        which = np.full(self._streams, group, np.int32)
+        return Passage(which, fresh, np.stack(spectra), np.stack(targets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 import shlex
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .averaging import Partners, numbers_in
 from .checkpoint import Checkpoint
+from .export_transcriber import save
 from .loop import Course, Plan
 from .record import write_record
 from .recordings import Passage, Passages, checksum_of, delayed, read_lesson, recordings_in
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         epochs=arguments.epochs,
         seed=arguments.seed,
+        processes=arguments.processes,
         analysts=arguments.analysts,
         start_from=arguments.start_from,
         command=f'improv {shlex.join(sys.argv[1:])}',
@@ -58,22 +61,33 @@ class ListeningOptions:
     minutes: float = 0.0  # 0: no limit on time
     epochs: float = 0.0  # 0: no limit on epochs
     seed: int = 1
-    channels: int = 24
-    units: int = 40
+    channels: int = 32
+    units: int = 48
     delays: list[int] = field(default_factory=lambda: [3, 5, 8])  # hops
     groups: int = 8
     streams: int = 2
-    hops: int = 50
+    hops: int = 50  # so many of two streams fit a processor's cache
     rate: float = 3e-3
-    measure_every: int = 4000  # passages
+    measure_every: int = 5000  # passages
     development_seconds: float = 30.0  # of each recording that is measured on
     patience: int = 1000  # measurements without a better one
-    analysts: int = 1  # processes that analyse sound beside the one that trains
+    processes: int = 1  # that train together
+    average_every: int = 64  # passages between two meetings of these; a multiple of the groups
+    analysts: int = 1  # processes that analyse sound beside each of them
     start_from: str = ''  # a .keras file of the same size whose weights to begin with
     command: str = ''
 
 
-_FREE = ('out', 'minutes', 'epochs', 'patience', 'analysts', 'command')
+_FREE = (
+    'out',
+    'minutes',
+    'epochs',
+    'patience',
+    'processes',
+    'average_every',
+    'analysts',
+    'command',
+)
 
 
 def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
@@ -82,19 +96,44 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     A run whose folder holds a checkpoint goes on from it. Raises DatasetError for data that
     cannot be used, and CheckpointError if the checkpoint is of a run with other options.
     """
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = recordings_in(Path(options.recordings))
+    checksum = checksum_of(paths)
+    write_record(out, options.command, options=asdict(options), data=checksum)
+    course = _course(options, paths, checksum)
+    if options.processes == 1:
+        course.run(progress_bar)
+        return out / 'transcriber.keras'
+    course.partners = Partners(
+        options.processes, numbers_in(course.learnt()), options.average_every
+    )
+    course.partners.start(_follow, options, paths, checksum)
+    try:
+        course.run(progress_bar)
+    finally:
+        course.partners.end()
+    return out / 'transcriber.keras'
+
+
+def _follow(
+    options: ListeningOptions, paths: list[Path], checksum: str, partners: Partners, index: int
+) -> None:
+    course = _course(options, paths, checksum, index)
+    course.partners = partners
+    course.follow(index)
+
+
+def _course(options: ListeningOptions, paths: list[Path], checksum: str, index: int = 0) -> Course:
+    """Everything that one process needs to train; index: which of several it is."""
     import keras
 
     from improv_ros.listening.network import TranscriptionNetwork
 
     from .listening_streams import ListeningStreams, disbelief
 
-    keras.utils.set_random_seed(options.seed)
     out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = recordings_in(Path(options.recordings))
-    checksum = checksum_of(paths)
-    write_record(out, options.command, options=asdict(options), data=checksum)
-
+    keras.utils.set_random_seed(options.seed)
     network = TranscriptionNetwork(options.channels, options.units, tuple(options.delays))
     network.build()
     if options.start_from:
@@ -111,25 +150,22 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
         options.groups,
         options.streams,
         options.hops,
-        options.seed,
+        options.seed + index,
         options.analysts,
     )
-    examined = Examination(network, recordings_in(Path(options.development)), options)
+    development = recordings_in(Path(options.development))
+    measure = Examination(network, development, options).measure if index == 0 else dict
 
     def learn(passage: Passage) -> float:
-        loss = model.train_on_batch(
-            (passage.group, passage.fresh, passage.spectra), passage.targets
-        )
-        model.reset_metrics()
-        return float(loss)
+        return through(model, passage, model.train_on_batch)
 
-    Course(
+    return Course(
         model,
         supply.passages,
         learn,
-        examined.measure,
+        measure,
         'development',
-        lambda: network.save(out / 'transcriber.keras'),
+        lambda: save(network, out / 'transcriber.keras', options.delays[len(options.delays) // 2]),
         Checkpoint(out / 'checkpoint.npz', identity(options, checksum)),
         Plan(
             minutes=options.minutes,
@@ -140,8 +176,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
             patience=options.patience,
         ),
         unit='weighted nats a hop',
-    ).run(progress_bar)
-    return out / 'transcriber.keras'
+    )
 
 
 def identity(options: ListeningOptions, checksum: str) -> dict[str, Any]:
@@ -160,24 +195,36 @@ class Examination:
         lessons = [read_lesson(path, options.development_seconds) for path in paths]
         hops = min(len(lesson.spectra) for lesson in lessons)
         hops -= hops % options.hops
-        self._spectra = np.stack([lesson.spectra[:hops] for lesson in lessons])
-        self._targets = [delayed(lesson.targets[:hops], options.delays) for lesson in lessons]
-        self._model = ListeningStreams(network, len(lessons), 1)
+        rows = -(-len(lessons) // options.streams) * options.streams
+        lessons = [lessons[row % len(lessons)] for row in range(rows)]
+        spectra = np.stack([lesson.spectra[:hops] for lesson in lessons])
+        targets = np.stack([delayed(lesson.targets[:hops], options.delays) for lesson in lessons])
+        self._passages = [
+            Passage(
+                np.full(options.streams, row // options.streams, np.int32),
+                np.full(options.streams, start == 0, np.float32),
+                spectra[row : row + options.streams, start : start + options.hops],
+                targets[row : row + options.streams, start : start + options.hops],
+            )
+            for row in range(0, rows, options.streams)
+            for start in range(0, hops, options.hops)
+        ]
+        self._model = ListeningStreams(network, rows // options.streams, options.streams)
         self._model.compile(loss=disbelief)
 
     def measure(self) -> dict[str, float]:
         """Return the mean loss: development."""
-        total, count = 0.0, 0
-        for number, (spectra, targets) in enumerate(
-            zip(self._spectra, self._targets, strict=True)
-        ):
-            for start in range(0, len(spectra), self._options.hops):
-                part = slice(start, start + self._options.hops)
-                fresh = np.array([start == 0], np.float32)
-                group = np.array([number], np.int32)
-                loss = self._model.test_on_batch(
-                    (group, fresh, spectra[None, part]), targets[None, part]
-                )
-                self._model.reset_metrics()
-                total, count = total + float(loss), count + 1
-        return {'development': total / count}
+        model = self._model
+        losses = [through(model, passage, model.test_on_batch) for passage in self._passages]
+        return {'development': float(np.mean(losses))}
+
+
+def through(model: Any, passage: Passage, on_batch: Callable[..., Any]) -> float:
+    """Put a passage through a model, to train or to test on, and return the loss."""
+    # Keras 3.12 needs weights where several devices share the batch.
+    weights = np.ones((len(passage.fresh), 1, 1), np.float32)
+    loss = on_batch(
+        (passage.group, passage.fresh, passage.spectra), passage.targets, sample_weight=weights
+    )
+    model.reset_metrics()
+    return float(loss)

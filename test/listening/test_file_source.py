@@ -135,3 +135,18 @@ def test_a_source_opens_again_from_the_beginning(tmp_path):
     source.close()
     with pytest.raises(SourceError, match='not open'):
         source.read(0.1)
+
+
+@pytest.mark.filterwarnings('error')
+def test_what_is_no_number_in_a_recording_is_silence_and_too_loud_is_clipped(tmp_path):
+    sound = tone(0.1, 16000)
+    sound[100:110, 0] = np.nan
+    sound[200:203, 0] = np.inf, -np.inf, 7.0
+    soundfile.write(tmp_path / 'a.wav', sound, 16000, 'FLOAT')
+    source = FileSource(tmp_path / 'a.wav')
+    source.open()
+    heard = np.concatenate([chunk.samples for chunk in read_all(source)])[:, 0]
+    source.close()
+    assert not heard[100:110].any()
+    assert heard[200:203].tolist() == [32767, -32768, 32767]
+    assert np.abs(heard[300:] / 32768 - sound[300:, 0]).max() < 1e-4

@@ -9,6 +9,7 @@ from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 from improv_ros.listening.audio_chunk import AudioChunk
 from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.hearing import Hearing
+from improv_ros.listening.resampling import Resampler
 from improv_ros.listening.transcription import StreamingTranscriber
 
 RATE = 16000
@@ -26,8 +27,11 @@ class LevelEstimator(Estimator):
 
     def reset(self) -> None:
         self._loud = False
+        self.least, self.most = np.inf, -np.inf
 
     def step(self, samples: np.ndarray) -> Estimate:
+        self.least = min(self.least, float(samples.min()))
+        self.most = max(self.most, float(samples.max()))
         loud = bool(np.abs(samples).max() > 0.1)
         onset, frame, velocity = (np.zeros(PITCHES, np.float32) for _ in range(3))
         onset[60 - LOWEST_PITCH] = loud and not self._loud
@@ -138,3 +142,37 @@ def test_flush_releases_what_sounds() -> None:
     hear(listener, tone(1.0, 0.5, 2.0))
     assert [is_note_off(event) for event in listener.flush()] == [True]
     assert listener.flush() == []
+
+
+@pytest.mark.parametrize('rate', [16000, 44100, 48000])
+@pytest.mark.parametrize('milliseconds', [10, 20])
+def test_no_sound_waits_for_the_next_chunk(rate: int, milliseconds: int) -> None:
+    """However the microphone converts it: when a chunk comes, all of it is understood."""
+    microphone = Resampler(RATE)
+    listener = hearing()
+    frames = rate * milliseconds // 1000
+    for number in range(20):
+        time = BEGAN + number * milliseconds * 1_000_000
+        chunk = AudioChunk(np.ones((frames, 1), np.int16), rate, time, number)
+        for piece in microphone.process(chunk):
+            listener.hear(piece)
+            assert len(listener.transcriber._pending) == 0
+
+
+def test_a_listener_that_converts_by_itself_understands_all_of_a_chunk_too() -> None:
+    listener = hearing()
+    for number in range(20):
+        time = BEGAN + number * 10_000_000
+        listener.hear(AudioChunk(np.ones((480, 1), np.int16), 48000, time, number))
+        assert len(listener.transcriber._pending) == 0
+
+
+@pytest.mark.parametrize('rate', [16000, 48000])
+def test_a_stream_with_a_constant_offset_begins_without_a_click(rate: int) -> None:
+    listener = hearing()
+    for number in range(20):
+        time = BEGAN + number * 10_000_000
+        samples = np.full((rate // 100 - 7, 1), 3000, np.int16)  # never a whole hop
+        listener.hear(AudioChunk(samples, rate, time, number))
+    estimator = listener.transcriber.estimator
+    assert 0 <= estimator.most - estimator.least < 1e-3

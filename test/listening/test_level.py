@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from improv_ros.listening.level import LevelMeter
+from improv_ros.listening.level import LevelMeter, Loudness
 
 
 def test_a_muted_microphone_never_heard_anything() -> None:
@@ -92,3 +92,32 @@ def test_a_single_click_is_not_overdriving() -> None:
     meter = meter_after(15, click)
     assert meter.clipped == 1
     assert meter.warning() == ''
+
+
+SECOND = 1_000_000_000
+
+
+def test_notes_that_are_too_quiet_are_told_of_and_silence_is_not() -> None:
+    loudness = Loudness()
+    assert loudness.peak == -math.inf
+    loudness.feed(np.full((16000, 1), 100, np.int16), SECOND)  # -50 dBFS
+    assert loudness.warning() == ''
+    loudness.heard_note()
+    assert '-50 dBFS' in loudness.warning()
+    for _ in range(11):
+        loudness.feed(np.full((16000, 1), -100, np.int16), SECOND)
+    assert loudness.warning() == ''
+
+
+def test_notes_that_are_loud_enough_are_not_told_of_until_they_are_long_past() -> None:
+    loudness = Loudness()
+    loudness.feed(np.array([[0], [-1000]], np.int16), SECOND)
+    for _ in range(9):
+        loudness.feed(np.full((1, 1), 50, np.int16), SECOND)
+        loudness.heard_note()
+    assert loudness.peak == pytest.approx(-30.3, abs=0.1)
+    assert loudness.warning() == ''
+    for _ in range(2):
+        loudness.feed(np.full((1, 1), 50, np.int16), SECOND)
+    assert loudness.peak == pytest.approx(-56.3, abs=0.1)
+    assert 'turn the gain' in loudness.warning()

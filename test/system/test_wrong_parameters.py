@@ -17,6 +17,7 @@ import soundfile as sf
 
 from graph import Graph, NodeProcess, wait_until
 from improv_ros.improvising.runtime import DEFAULT_MODEL
+from improv_ros.listening.runtime import VERSION
 from test_lifecycle import state
 
 # A figure that the diagnostics of each show only while it is active.
@@ -71,6 +72,31 @@ WRONG = {
         'improviser',
         {'model': 'FOLDER/strange.tflite'},
         ['TypeError|strange'],
+    ),
+    'a missing model of the transcriber': (
+        'transcriber',
+        {'model': 'FOLDER/missing.tflite'},
+        ['FOLDER/missing.tflite', 'name another'],
+    ),
+    'a model of the improviser for the transcriber': (
+        'transcriber',
+        {'model': 'FOLDER/damaged.tflite'},
+        ['FOLDER/damaged.json', 'another kind of model'],
+    ),
+    'a model of the transcriber of another version': (
+        'transcriber',
+        {'model': 'FOLDER/old_ears.tflite'},
+        ['FOLDER/old_ears.tflite', 'ears-0', 'improv train'],
+    ),
+    'a damaged model of the transcriber': (
+        'transcriber',
+        {'model': 'FOLDER/damaged_ears.tflite'},
+        ['FOLDER/damaged_ears.tflite', 'damaged'],
+    ),
+    'a runtime of the transcriber': (
+        'transcriber',
+        {'runtime': 'abacus'},
+        ['runtime', 'abacus', 'litert'],
     ),
     'a missing soundfont': (
         'midi_player',
@@ -127,6 +153,10 @@ def prepare(folder: Path) -> None:
         shutil.copy(DEFAULT_MODEL, folder / f'{name}.tflite')
     (folder / 'damaged.tflite').write_bytes(DEFAULT_MODEL.read_bytes()[:100_000])
     shutil.copy(DEFAULT_MODEL, folder / 'alone.tflite')
+    ears = {'front_end': VERSION, 'channels': 8, 'units': 8, 'delays': [5], 'delay': 5}
+    for name, changed in (('old_ears', {'front_end': 'ears-0'}), ('damaged_ears', {})):
+        (folder / f'{name}.json').write_text(json.dumps(ears | changed))
+        (folder / f'{name}.tflite').write_bytes(b'0000TFL3 and no more')
 
 
 @pytest.fixture(scope='module')

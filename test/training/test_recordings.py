@@ -92,7 +92,7 @@ def test_a_stream_is_fresh_where_its_recording_begins(tmp_path):
 
 
 def test_what_is_no_set_of_recordings_is_refused_by_name(tmp_path):
-    with pytest.raises(DatasetError, match='there is no folder .*nowhere'):
+    with pytest.raises(DatasetError, match=r'there is no folder .*nowhere'):
         recordings_in(tmp_path / 'nowhere')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DatasetError, match=r'empty holds no \.wav or \.flac'):

@@ -55,5 +55,20 @@ def weights(course):
     return [np.asarray(value) for value in course.model.get_weights()]
 
 
+def follow(folder, partners, index):
+    """Train the toy beside another process, on points of its own."""
+    course = toy(folder)
+    batches = course.batches
+    course.batches = lambda start: batches(start + 1000 * index)
+    course.partners = partners
+    course.follow(index)
+
+
+def leave(folder, partners, index):
+    """Meet the others once and never again."""
+    course = toy(folder)
+    partners.begin(course.learnt(), index)
+
+
 if __name__ == '__main__':
     toy(Path(sys.argv[1]), seen=lambda number: print(number, flush=True)).run(False)

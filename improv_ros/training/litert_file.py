@@ -1,0 +1,24 @@
+"""From a network of Keras to a LiteRT file."""
+
+from collections.abc import Callable
+import tempfile
+from typing import Any
+
+
+def convert(network: Any, functions: dict[str, Callable[..., Any]], int8: bool = False) -> bytes:
+    """Return a LiteRT file of a network's functions, `tf.function`s each with its signature.
+
+    int8: keep the large weights in 8 bits, and calculate with them in 8 bits (dynamic range
+    quantisation).
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.functions = list(functions.values())
+    module.weights = [variable.value for variable in network.variables]
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if int8:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        return converter.convert()
