@@ -33,6 +33,7 @@ EXTRAS = {
         'keras>=3.4',
         'matplotlib>=3.5',
         'tqdm>=4.60',
+        'mir_eval>=0.7',
         'scipy>=1.8',
         'soundfile>=0.12',
         'soxr>=0.3.7',

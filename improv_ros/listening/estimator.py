@@ -10,6 +10,8 @@ PITCHES = 88
 
 PerPitch = npt.NDArray[np.float32]
 
+_NEVER: PerPitch = np.zeros(PITCHES, np.float32)
+
 
 class Estimate(NamedTuple):
     """What is believed about each of the 88 piano keys at one hop; arrays of shape (88,)."""
@@ -17,21 +19,29 @@ class Estimate(NamedTuple):
     onset: PerPitch  # 0 to 1: that a note begins
     frame: PerPitch  # 0 to 1: that a note sounds
     velocity: PerPitch  # 0 to 1: MIDI velocity / 127 of a note that begins
+    offset: PerPitch = _NEVER  # 0 to 1: that a note ends
 
 
 class Estimator(Protocol):
     """Hears notes one hop at a time and keeps its own state, as a recurrent network does.
 
     sample_rate: Hz. hop: samples a step. latency_hops: the estimate that a step returns is about
-    the sound that many hops before the hop it was given.
+    the sound that many hops before the hop it was given. onset_bias: seconds by which the peaks
+    of its onset curve come late besides, on the average. lookahead: hops after such a peak that
+    it takes to know that it was one. frame_share: how much the frame curve tells about onsets;
+    see Decoder.
     """
 
     sample_rate: int
     hop: int
     latency_hops: int
+    onset_bias: float = 0.0
+    lookahead: int = 1
+    frame_share: float = 0.5
 
     def reset(self) -> None:
         """Forget all that was heard."""
 
     def step(self, samples: PerPitch) -> Estimate:
         """Hear `hop` more samples, float32 in [-1, 1)."""
+        ...

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from improv_ros.listening import piano_spectra
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, PerPitch
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator, PerPitch
 
 _WINDOW = 2048  # samples; 128 ms
 _RISING = 0.75  # of the window: the newest sound weighs early, which saves latency
@@ -40,13 +40,13 @@ _FRAME_HALF = 0.8
 _EVEN_PITCHES = (21, 36, 48, 88, 108)
 _EVEN_DECIBELS = (25, 9, 0, 0, 8)
 
-_LOUDEST_VELOCITY_LEVEL = -22.5  # dB of an attack at velocity 127 on that piano
+_LOUDEST_VELOCITY_LEVEL = -25.5  # dB of an attack at velocity 127 on that piano
 _DECIBELS_A_DECADE = 40  # of velocity, as General MIDI recommends
 
 _Floats = npt.NDArray[np.float32]
 
 
-class SpectralEstimator:
+class SpectralEstimator(Estimator):
     """An Estimator without a network. Belief grows with amplitude: relative to the loudest
     recent note, so a quiet microphone hears as well as a loud one.
 
@@ -56,6 +56,8 @@ class SpectralEstimator:
     sample_rate = 16000
     hop = 160
     latency_hops = 8
+    lookahead = 2
+    frame_share = 0.0
 
     def __init__(self, gain: float = 0.0) -> None:
         self.gain = gain

@@ -6,6 +6,9 @@ import numpy.typing as npt
 from improv_ros.event_text import TimedEvent, note_off, note_on
 from improv_ros.listening.decoder import Decision, Decoder
 from improv_ros.listening.estimator import LOWEST_PITCH, Estimator
+from improv_ros.listening.offset_removal import OffsetRemoval
+
+SETTLED = 3.0  # seconds of zeros alone after which no more of them need be heard
 
 _NANOSECONDS = 1_000_000_000
 
@@ -16,11 +19,18 @@ class StreamingTranscriber:
     The events depend on the samples alone, not on how they were cut into pieces. They come in
     order of time; each note-on is followed by its note-off before the next note-on of its pitch.
     The thresholds are those of `decoder` and may be changed between two calls.
+
+    A constant offset is taken out first. Long digital silence, as of a muted microphone, is not
+    given to the estimator: it costs nothing.
     """
 
     def __init__(self, estimator: Estimator, decoder: Decoder | None = None) -> None:
         self.estimator = estimator
-        self.decoder = decoder or Decoder(estimator.hop / estimator.sample_rate)
+        self.decoder = decoder or Decoder(
+            estimator.hop / estimator.sample_rate,
+            lookahead=estimator.lookahead,
+            frame_share=estimator.frame_share,
+        )
         self.reset()
 
     @property
@@ -38,6 +48,8 @@ class StreamingTranscriber:
         """Begin a new stream. Notes that sound are forgotten: call `flush` first."""
         self.estimator.reset()
         self.decoder.reset()
+        self._silent_hops = 0
+        self._offset = OffsetRemoval(self.decoder.hop_seconds)
         self._pending: npt.NDArray[np.float32] = np.zeros(0, np.float32)
 
     def process(self, samples: npt.NDArray[np.float32]) -> list[TimedEvent]:
@@ -49,7 +61,7 @@ class StreamingTranscriber:
         return [
             self._event(decision)
             for samples_of_hop in hops.reshape(-1, hop)
-            for decision in self.decoder.step(self.estimator.step(samples_of_hop))
+            for decision in self._hear(samples_of_hop)
         ]
 
     def flush(self) -> list[TimedEvent]:
@@ -60,9 +72,17 @@ class StreamingTranscriber:
         self.reset()
         return events
 
+    def _hear(self, samples: npt.NDArray[np.float32]) -> list[Decision]:
+        self._silent_hops = 0 if samples.any() else self._silent_hops + 1
+        if self._silent_hops > SETTLED / self.decoder.hop_seconds and not self.decoder.sounding:
+            self.decoder.skip()
+            return []
+        return self.decoder.step(self.estimator.step(self._offset.process(samples)))
+
     def _event(self, decision: Decision) -> TimedEvent:
-        hop = max(0, decision.hop - self.estimator.latency_hops)
-        time = hop * self.estimator.hop * _NANOSECONDS // self.estimator.sample_rate
+        hop = decision.hop - self.estimator.latency_hops
+        seconds = hop * self.decoder.hop_seconds - self.estimator.onset_bias
+        time = max(0, round(seconds * _NANOSECONDS))
         pitch = LOWEST_PITCH + decision.key
         if decision.velocity:
             return note_on(time, pitch, decision.velocity)

@@ -7,7 +7,7 @@ import pytest
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
 from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.hearing import Hearing
 from improv_ros.listening.resampling import Resampler
 from improv_ros.listening.transcription import StreamingTranscriber
@@ -18,7 +18,7 @@ NANOSECONDS = 1_000_000_000
 BEGAN = 1_700_000_000 * NANOSECONDS
 
 
-class LevelEstimator:
+class LevelEstimator(Estimator):
     """Hears one key, middle C, as long as there is any sound: enough to follow the stamps."""
 
     sample_rate = RATE

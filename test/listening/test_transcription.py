@@ -6,14 +6,14 @@ import numpy as np
 
 from improv_ros.event_text import is_note_off, is_note_on
 from improv_ros.listening.decoder import Decoder
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.transcription import StreamingTranscriber
 
 HOP = 160
 MIDDLE_C = 60 - LOWEST_PITCH
 
 
-class Switch:
+class Switch(Estimator):
     """Believes that middle C sounds wherever a sample is 1, with one hop of memory."""
 
     sample_rate = 16000
@@ -24,7 +24,7 @@ class Switch:
         self._before = 0.0
 
     def step(self, samples: np.ndarray) -> Estimate:
-        now = float(samples.max())
+        now = max(0.0, float(samples.max()))
         onset, frame, velocity = np.zeros((3, PITCHES), np.float32)
         onset[MIDDLE_C] = max(0.0, now - self._before)
         frame[MIDDLE_C] = velocity[MIDDLE_C] = now
@@ -75,6 +75,31 @@ def test_flush_tells_of_a_note_that_had_just_begun():
     on, off = transcriber.flush()
     assert is_note_on(on) and is_note_off(off)
     assert on.time == 100_000_000 < off.time
+
+
+def test_long_digital_silence_is_not_heard_and_what_follows_is_dated_right():
+    class Counting(Switch):
+        steps = 0
+
+        def step(self, samples: np.ndarray) -> Estimate:
+            self.steps += 1
+            return super().step(samples)
+
+    transcriber = StreamingTranscriber(Counting())
+    sound = notes((10, 30), (100_000, 100_020), length=100_100)
+    events = transcriber.process(sound)
+    assert [is_note_on(event) for event in events] == [True, False, True, False]
+    assert events[2].time == 1_000_000_000_000
+    assert transcriber.estimator.steps < 500
+
+
+def test_the_bias_of_an_estimator_is_put_right():
+    class Late(Switch):
+        onset_bias = 0.004
+
+    on, off = StreamingTranscriber(Late()).process(notes((10, 30)))
+    assert on.time == 96_000_000
+    assert off.time - on.time > 190_000_000
 
 
 @settings(max_examples=50)

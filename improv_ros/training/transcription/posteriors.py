@@ -1,0 +1,182 @@
+"""An estimator's beliefs over a whole recording, kept so that thresholds can be tried quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
+from improv_ros.listening.offset_removal import OffsetRemoval
+
+from .estimators import BIAS, decoder, load_estimator
+from .recordings import Notes, Recording, RecordingError, sound_of
+
+_WINDOW = 500  # hops that a network is asked about at once
+
+Curves = npt.NDArray[np.floating]
+
+
+class Posteriors(NamedTuple):
+    """Curves of shape (hops, 88), as in Estimate, and what dates them, as in Estimator."""
+
+    onset: Curves
+    frame: Curves
+    velocity: Curves
+    offset: Curves
+    hop_seconds: float
+    latency_hops: int
+    onset_bias: float = 0.0
+    lookahead: int = 1
+    frame_share: float = 0.5
+
+    def save(self, path: Path) -> None:
+        """Write an .npz, curves in half precision."""
+        half = {
+            name: value.astype(np.float16) if isinstance(value, np.ndarray) else value
+            for name, value in self._asdict().items()
+        }
+        with path.open('wb') as file:
+            np.savez_compressed(file, **half)
+
+    @classmethod
+    def load(cls, path: Path) -> Posteriors:
+        """Read what `save` wrote. Raises RecordingError."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                kept = {name: file[name] for name in cls._fields}
+        except (OSError, ValueError, KeyError) as error:
+            raise RecordingError(f'{path} holds no posteriors: {error}') from error
+        for name in Estimate._fields:
+            if kept[name].ndim != 2 or kept[name].shape[1] != PITCHES:
+                raise RecordingError(f'{path}: {name} has the shape {kept[name].shape}')
+        return cls(*(value if value.ndim else value.item() for value in kept.values()))
+
+
+class Kept(NamedTuple):
+    """A recording and where the posteriors of it lie."""
+
+    recording: Recording
+    path: Path
+
+    @classmethod
+    def at(cls, folder: Path, recording: Recording, latency_hops: int) -> Kept:
+        """Name the file in a folder for one of the delays."""
+        name = recording.name.replace('/', ' ')
+        return cls(recording, folder / f'{name}.delay{latency_hops}.npz')
+
+    def load(self) -> Posteriors:
+        """Return the posteriors. Raises RecordingError."""
+        return _load(self.path)
+
+
+def keep(recording: Recording, folder: Path, model: str) -> str:
+    """Write what a model believes about a recording, with each of its delays; return its name.
+
+    A `.keras` file is asked about many hops at once, any other model hop by hop.
+    """
+    if model.endswith('.keras'):
+        all_beliefs = believe_at_once(Path(model), recording)
+    else:
+        all_beliefs = [believe(load_estimator(model), recording)]
+    for beliefs in all_beliefs:
+        beliefs.save(Kept.at(folder, recording, beliefs.latency_hops).path)
+    return recording.name
+
+
+def believe(estimator: Estimator, recording: Recording) -> Posteriors:
+    """Return what an estimator believes about a recording, heard hop by hop."""
+    estimator.reset()
+    sound = _whole_hops(estimator, recording)
+    estimates = [np.array(estimator.step(hop), np.float16) for hop in sound]
+    return _posteriors(estimator, np.array(estimates), estimator.latency_hops)
+
+
+def believe_at_once(model: Path, recording: Recording) -> list[Posteriors]:
+    """Return what the network of a `.keras` file believes, with each of its delays."""
+    from improv_ros.listening.front_end import FrontEnd
+    from improv_ros.listening.network import BELIEFS
+
+    estimator, (network, read) = load_estimator(str(model)), _load_network(model)
+    spectra = FrontEnd().analyse(_whole_hops(estimator, recording).ravel())
+    hops = len(spectra)
+    spectra = np.concatenate(
+        (spectra, np.zeros((-hops % _WINDOW, *spectra.shape[1:]), np.float32))
+    )
+    state, windows = network.start(), []
+    for start in range(0, hops, _WINDOW):
+        logits, state = read(spectra[np.newaxis, start : start + _WINDOW], state)
+        windows.append(np.asarray(logits[0], np.float32))
+    beliefs = 1 / (1 + np.exp(-np.concatenate(windows)[:hops]))  # (hops, 88, delays, BELIEFS)
+    order = [BELIEFS.index(name) for name in Estimate._fields]
+    return [
+        _posteriors(estimator, beliefs[:, :, place, order].transpose(0, 2, 1), delay)
+        for place, delay in enumerate(network.delays)
+    ]
+
+
+def _posteriors(estimator: Estimator, estimates: Curves, latency_hops: int) -> Posteriors:
+    return Posteriors(
+        *estimates.reshape(-1, len(Estimate._fields), PITCHES).transpose(1, 0, 2),
+        estimator.hop / estimator.sample_rate,
+        latency_hops,
+        estimator.onset_bias,
+        estimator.lookahead,
+        estimator.frame_share,
+    )
+
+
+def _whole_hops(estimator: Estimator, recording: Recording) -> npt.NDArray[np.float32]:
+    """The sound and as much silence as is needed to hear its end, (hops, samples)."""
+    sound = sound_of(recording, estimator.sample_rate)
+    silence = (estimator.latency_hops + estimator.lookahead + 1) * estimator.hop
+    sound = np.concatenate((sound, np.zeros(silence, np.float32)))
+    hops = sound[: len(sound) // estimator.hop * estimator.hop].reshape(-1, estimator.hop)
+    offset = OffsetRemoval(estimator.hop / estimator.sample_rate)
+    return np.array([offset.process(hop) for hop in hops])
+
+
+@lru_cache(maxsize=1)
+def _load_network(model: Path) -> tuple[Any, Callable[..., Any]]:
+    """Return a network, and its `read` compiled."""
+    from improv_ros.listening.runtime import load_network
+
+    network = load_network(model)
+    import tensorflow
+
+    return network, tensorflow.function(network.read)
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path) -> Posteriors:
+    return Posteriors.load(path)
+
+
+def decode_kept(kept: Kept, settings: Mapping[str, float]) -> Notes:
+    """Return the notes that the streaming decoder finds in what is kept."""
+    return decode(kept.load(), settings)
+
+
+def decode(posteriors: Posteriors, settings: Mapping[str, float]) -> Notes:
+    """Return the notes that the streaming decoder finds. settings: see `decoder`."""
+    deciding = decoder(
+        posteriors.hop_seconds, posteriors.lookahead, posteriors.frame_share, settings
+    )
+    notes = []
+    sounding: dict[int, tuple[float, int]] = {}
+    curves = (curve.astype(np.float32) for curve in posteriors[:4])
+    decisions = [d for row in zip(*curves, strict=True) for d in deciding.step(Estimate(*row))]
+    bias = settings.get(BIAS, posteriors.onset_bias)
+    for hop, key, velocity in decisions + deciding.release():
+        seconds = (hop - posteriors.latency_hops) * posteriors.hop_seconds - bias
+        seconds = max(0.0, seconds)
+        if velocity:
+            sounding[key] = seconds, velocity
+        else:
+            onset, struck = sounding.pop(key)
+            notes.append((onset, max(seconds, onset + 0.001), key + LOWEST_PITCH, struck))
+    return np.array(sorted(notes)).reshape(-1, 4)
