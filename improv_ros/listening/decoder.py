@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from improv_ros.listening.estimator import PITCHES, Estimate, PerPitch
 _BEFORE = 2  # hops before a peak that must be lower
 
 _Mask = npt.NDArray[np.bool_]
+
+
+IN_HOPS = ('lookahead', 'release_hops')  # the whole numbers among the decoder's arguments
 
 
 class Decision(NamedTuple):
@@ -173,3 +177,7 @@ class Decoder:
         slope = np.maximum(now - np.minimum(before, after), 1e-6)
         vertex: PerPitch = (after - before) / (2 * slope)
         return vertex
+
+
+DECODING = tuple(name for name in signature(Decoder).parameters if name != 'hop_seconds')
+"""What a decoder can be told, besides how long a hop is."""

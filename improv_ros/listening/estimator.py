@@ -1,5 +1,7 @@
 """What the streaming frame asks of anything that hears notes in sound."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -27,17 +29,15 @@ class Estimator(Protocol):
 
     sample_rate: Hz. hop: samples a step. latency_hops: the estimate that a step returns is about
     the sound that many hops before the hop it was given. onset_bias: seconds by which the peaks
-    of its onset curve come late besides, on the average. lookahead: hops after such a peak that
-    it takes to know that it was one. frame_share: how much the frame curve tells about onsets;
-    see Decoder.
+    of its onset curve come late besides, on the average. decoding: the arguments of Decoder that
+    do best with its beliefs.
     """
 
     sample_rate: int
     hop: int
     latency_hops: int
     onset_bias: float = 0.0
-    lookahead: int = 1
-    frame_share: float = 0.5
+    decoding: Mapping[str, float] = MappingProxyType({})
 
     def reset(self) -> None:
         """Forget all that was heard."""

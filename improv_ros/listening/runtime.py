@@ -13,6 +13,7 @@ from improv_ros.inference.litert import litert_functions
 from improv_ros.inference.model_files import MODELS, choose_file, read_description
 from improv_ros.inference.trial import try_out
 
+from .decoder import DECODING, IN_HOPS
 from .estimator import PITCHES, Estimate, Estimator, PerPitch
 from .front_end import BANDS, HOP, SAMPLE_RATE, SEMITONES, WINDOWS, FrontEnd
 from .spectral import SpectralEstimator
@@ -44,7 +45,7 @@ class NetworkEstimator(Estimator):
     def __init__(self, advance: Callable[..., Any], about: dict[str, Any]) -> None:
         self.latency_hops = about['delay']
         self.onset_bias = about.get('onset_bias', 0.0)
-        self.lookahead = about.get('lookahead', 1)
+        self.decoding = about.get('decoding', {})
         self._advance = advance
         self._delay = about['delays'].index(about['delay'])
         self._front_end = FrontEnd()
@@ -126,7 +127,7 @@ def _warm_up(estimator: NetworkEstimator) -> None:
 
 def read_about(path: Path) -> dict[str, Any]:
     """Return what the JSON beside a model says: channels, units, delays, delay, and perhaps
-    onset_bias and lookahead. Raises ModelError where the network does not hear as we do."""
+    onset_bias and decoding. Raises ModelError where the network does not hear as we do."""
     return read_description(path, 'front_end', VERSION, LARGEST, _check)
 
 
@@ -138,9 +139,15 @@ def _check(about: dict[str, Any]) -> None:
         raise ValueError(f'delays must be 1 to {MOST_DELAYS} numbers of hops to {LONGEST_DELAY}')
     if about['delay'] not in delays:
         raise ValueError('delay must be one of delays')
-    lookahead = about.get('lookahead', 1)
-    if type(lookahead) is not int or not 0 <= lookahead <= LONGEST_DELAY:
-        raise ValueError(f'lookahead must be a number of hops to {LONGEST_DELAY}')
+    decoding = about.get('decoding', {})
+    if not isinstance(decoding, dict):
+        raise TypeError('decoding must name arguments of the decoder')
+    for name, value in decoding.items():
+        if name not in DECODING:
+            raise ValueError(f'decoding has {name!r}, which is none of {", ".join(DECODING)}')
+        kind, most = (int, LONGEST_DELAY) if name in IN_HOPS else ((int, float), 1)
+        if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value <= most:
+            raise ValueError(f'{name} must be a number to {most}')
     if not abs(about.get('onset_bias', 0.0)) <= LARGEST_BIAS:
         raise ValueError(f'onset_bias must be at most {LARGEST_BIAS} s')
 

@@ -9,6 +9,7 @@ transcription with non-negative matrix factorization and beta-divergence", ISMIR
 """
 
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +57,7 @@ class SpectralEstimator(Estimator):
     sample_rate = 16000
     hop = 160
     latency_hops = 8
-    lookahead = 2
-    frame_share = 0.0
+    decoding: Mapping[str, float] = {'lookahead': 2, 'frame_share': 0.0}
 
     def __init__(self, gain: float = 0.0) -> None:
         self.gain = gain

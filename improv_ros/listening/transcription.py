@@ -1,5 +1,7 @@
 """The streaming frame: samples of any number in, note events out."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,12 @@ from improv_ros.listening.offset_removal import OffsetRemoval
 SETTLED = 3.0  # seconds of zeros alone after which no more of them need be heard
 
 _NANOSECONDS = 1_000_000_000
+
+
+def decoder_for(estimator: Estimator, **settings: float) -> Decoder:
+    """Return a decoder as does best with an estimator, unless the settings say otherwise."""
+    named: dict[str, Any] = {**estimator.decoding, **settings}
+    return Decoder(estimator.hop / estimator.sample_rate, **named)
 
 
 class StreamingTranscriber:
@@ -26,11 +34,7 @@ class StreamingTranscriber:
 
     def __init__(self, estimator: Estimator, decoder: Decoder | None = None) -> None:
         self.estimator = estimator
-        self.decoder = decoder or Decoder(
-            estimator.hop / estimator.sample_rate,
-            lookahead=estimator.lookahead,
-            frame_share=estimator.frame_share,
-        )
+        self.decoder = decoder or decoder_for(estimator)
         self.reset()
 
     @property

@@ -16,7 +16,7 @@ from improv_ros.listening.echo import EchoCanceller
 from improv_ros.listening.hearing import Hearing
 from improv_ros.listening.level import Loudness
 from improv_ros.listening.pace import Pace
-from improv_ros.listening.runtime import DEFAULT_MODEL, SPECTRAL, load_estimator
+from improv_ros.listening.runtime import DEFAULT_MODEL, load_estimator
 from improv_ros.listening.transcription import StreamingTranscriber
 from improv_ros.nodes.audio_topic import AudioListener
 from improv_ros.nodes.latency import LatencyFigures
@@ -24,19 +24,27 @@ from improv_ros.nodes.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.note_topics import NoteListener, NotePublisher
 from improv_ros.nodes.parameters import Setting
 
+AS_TUNED = -1.0  # a threshold that is left as it was tuned for the model
+
+
+def _threshold(name: str, description: str, unit: str = '') -> Setting:
+    description += '; -1: as tuned for the model'
+    return Setting(name, AS_TUNED, description, unit, AS_TUNED, 1.0, live=True)
+
+
 THRESHOLDS = (
-    Setting('onset_threshold', 0.5, 'How sure an onset must be', '', 0.0, 1.0, live=True),
-    Setting(
-        'frame_threshold', 0.3, 'Below this a sounding note has ended', '', 0.0, 1.0, live=True
-    ),
-    Setting(
-        'refractory', 0.06, 'Shortest time between two onsets of a key', 's', 0.0, 1.0, live=True
-    ),
+    _threshold('onset_threshold', 'How sure an onset must be'),
+    _threshold('frame_share', 'How much the frame curve counts in how sure it is'),
+    _threshold('restrike_threshold', 'How sure an onset must be of a key that sounds'),
+    _threshold('rise', 'By how much the onset curve must have risen since the last onset'),
+    _threshold('frame_threshold', 'Below this a sounding note has ended'),
+    _threshold('offset_threshold', 'How sure an offset must be'),
+    _threshold('refractory', 'Shortest time between two onsets of a key', 's'),
 )
 SETTINGS = (
     Setting(
         'model',
-        SPECTRAL,
+        '',
         'Network file (.tflite or .keras); empty: the shipped one; spectral: no network',
     ),
     Setting('runtime', 'auto', 'What runs the network', choices=RUNTIMES),
@@ -62,6 +70,8 @@ class Transcriber(ManagedNode):
         except ModelError as error:
             raise NotReadyError(str(error)) from error
         self._hearing = Hearing(StreamingTranscriber(estimator))
+        decoder = self._hearing.transcriber.decoder
+        self._tuned = {each.name: getattr(decoder, each.name) for each in THRESHOLDS}
         self._echo = EchoCanceller() if self.settings['cancel_echo'] else None
         self._notes = NotePublisher(self, 'heard_notes', self.time)
 
@@ -137,8 +147,9 @@ class Transcriber(ManagedNode):
             return
         self._flushed = False
         decoder = self._hearing.transcriber.decoder
-        for threshold in THRESHOLDS:
-            setattr(decoder, threshold.name, self.settings[threshold.name])
+        for name, tuned in self._tuned.items():
+            setting = self.settings[name]
+            setattr(decoder, name, tuned if setting < 0 else setting)
         self._loudness.feed(chunk.samples, chunk.duration)
         self._publish(self._hearing.hear(chunk))
         took = round((time.monotonic() - began) * 1e9)

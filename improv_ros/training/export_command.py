@@ -84,7 +84,7 @@ def _transcriber(model: Path, arguments: argparse.Namespace) -> tuple[bytes, Des
     delay = about['delay'] if arguments.delay is None else arguments.delay
     if delay not in about['delays']:
         raise ValueError(f'{model} has no delay of {delay} hops, but {about["delays"]}')
-    known = {name: about[name] for name in ('onset_bias', 'lookahead') if name in about}
+    known = {name: about[name] for name in ('onset_bias', 'decoding') if name in about}
     network = load_network(model)
     data = litert(network, arguments.int8)
     return data, lambda path: describe(network, path, delay, **known)

@@ -9,11 +9,11 @@ from improv_ros.training.litert_file import convert
 from improv_ros.training.whole_file import replacing, write_whole
 
 
-def export(network: Any, path: Path, delay: int, int8: bool = False, **about: float) -> None:
+def export(network: Any, path: Path, delay: int, int8: bool = False, **about: Any) -> None:
     """Write a network as PATH.keras and PATH.tflite, and PATH.json, which says what it is.
 
     delay: which of the network's delays, in hops, is listened to. int8: quantise the `.tflite`.
-    about: what else is known of it, `onset_bias` (s) and `lookahead` (hops); see Estimator.
+    about: what else is known of it, `onset_bias` (s) and `decoding`; see Estimator.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     save(network, path, delay, **about)
@@ -21,14 +21,14 @@ def export(network: Any, path: Path, delay: int, int8: bool = False, **about: fl
     write_whole(path.with_suffix('.tflite'), lambda file: file.write(data))
 
 
-def save(network: Any, path: Path, delay: int, **about: float) -> None:
+def save(network: Any, path: Path, delay: int, **about: Any) -> None:
     """Write a network as PATH.keras, with PATH.json; a kill leaves the old or the new file."""
     with replacing(path.with_suffix('.keras')) as unfinished:
         network.save(unfinished)
     describe(network, path, delay, **about)
 
 
-def describe(network: Any, path: Path, delay: int, **about: float) -> None:
+def describe(network: Any, path: Path, delay: int, **about: Any) -> None:
     """Write PATH.json, which says what a network's files hold."""
     description = {
         'front_end': VERSION,

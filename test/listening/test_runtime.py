@@ -38,7 +38,9 @@ def network():
 @pytest.fixture(scope='module')
 def model(tmp_path_factory: pytest.TempPathFactory, network) -> Path:
     """Provide the `.tflite` of a model, its other files beside it."""
-    return export_to(tmp_path_factory.mktemp('model'), network, onset_bias=0.004, lookahead=2)
+    return export_to(
+        tmp_path_factory.mktemp('model'), network, onset_bias=0.004, decoding={'lookahead': 2}
+    )
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_eight_bits_agree_within_tolerance(model: Path, network, tmp_path: Path)
 def test_the_description_says_when_and_how(model: Path) -> None:
     estimator = load_estimator(model)
     assert (estimator.sample_rate, estimator.hop, estimator.latency_hops) == (16000, 160, 5)
-    assert (estimator.onset_bias, estimator.lookahead) == (0.004, 2)
+    assert (estimator.onset_bias, estimator.decoding) == (0.004, {'lookahead': 2})
 
 
 def test_another_delay_of_the_same_files_gives_other_beliefs(copy: Path, model: Path) -> None:
@@ -183,8 +185,11 @@ def test_a_model_of_the_improviser_is_refused_by_name(tmp_path: Path) -> None:
         ('delays', 5),
         ('delay', 4),
         ('delay', None),
-        ('lookahead', -1),
-        ('lookahead', 1.5),
+        ('decoding', {'lookahead': -1}),
+        ('decoding', {'lookahead': 1.5}),
+        ('decoding', {'onset_threshold': 2}),
+        ('decoding', {'foresight': 1}),
+        ('decoding', 3),
         ('onset_bias', 'late'),
         ('onset_bias', 3.0),
         ('onset_bias', float('nan')),

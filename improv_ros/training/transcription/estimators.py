@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from improv_ros.listening.decoder import Decoder
 from improv_ros.listening.estimator import Estimator
 from improv_ros.listening.spectral import SpectralEstimator
-from improv_ros.listening.transcription import StreamingTranscriber
+from improv_ros.listening.transcription import StreamingTranscriber, decoder_for
 
 from .recordings import RecordingError
 
@@ -36,15 +35,5 @@ def load_estimator(model: str) -> Estimator:
 def transcriber(estimator: Estimator, settings: Mapping[str, float]) -> StreamingTranscriber:
     """Return a transcriber with these settings: arguments of Decoder, and BIAS."""
     estimator.onset_bias = settings.get(BIAS, estimator.onset_bias)
-    seconds = estimator.hop / estimator.sample_rate
-    deciding = decoder(seconds, estimator.lookahead, estimator.frame_share, settings)
-    return StreamingTranscriber(estimator, deciding)
-
-
-def decoder(
-    hop_seconds: float, lookahead: int, frame_share: float, settings: Mapping[str, float]
-) -> Decoder:
-    """Return a decoder as an estimator wants it, unless the settings say otherwise."""
-    named = {'lookahead': lookahead, 'frame_share': frame_share, **settings}
-    named.pop(BIAS, None)
-    return Decoder(hop_seconds, **named)  # type: ignore[arg-type]
+    deciding = {name: value for name, value in settings.items() if name != BIAS}
+    return StreamingTranscriber(estimator, decoder_for(estimator, **deciding))

@@ -8,7 +8,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-import inspect
 import math
 import multiprocessing
 from pathlib import Path
@@ -16,14 +15,13 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from improv_ros.listening.decoder import Decoder
+from improv_ros.listening.decoder import DECODING
 
 if TYPE_CHECKING:
     from .heard import Heard
     from .recordings import Recording
 
-_FIXED = {'self', 'hop_seconds'}
-SETTINGS = sorted({*inspect.signature(Decoder.__init__).parameters, 'onset_bias'} - _FIXED)
+SETTINGS = sorted({*DECODING, 'onset_bias'})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from improv_ros.listening.decoder import Decoder
 from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
 from improv_ros.listening.offset_removal import OffsetRemoval
+from improv_ros.listening.transcription import StreamingTranscriber
 
-from .estimators import BIAS, decoder, load_estimator
+from .estimators import BIAS, load_estimator
 from .recordings import Notes, Recording, RecordingError, sound_of
 
 _WINDOW = 500  # hops that a network is asked about at once
@@ -31,15 +35,14 @@ class Posteriors(NamedTuple):
     hop_seconds: float
     latency_hops: int
     onset_bias: float = 0.0
-    lookahead: int = 1
-    frame_share: float = 0.5
+    decoding: Mapping[str, float] = MappingProxyType({})
 
     def save(self, path: Path) -> None:
         """Write an .npz, curves in half precision."""
         half = {
             name: value.astype(np.float16) if isinstance(value, np.ndarray) else value
             for name, value in self._asdict().items()
-        }
+        } | {'decoding': json.dumps(dict(self.decoding))}
         with path.open('wb') as file:
             np.savez_compressed(file, **half)
 
@@ -54,7 +57,8 @@ class Posteriors(NamedTuple):
         for name in Estimate._fields:
             if kept[name].ndim != 2 or kept[name].shape[1] != PITCHES:
                 raise RecordingError(f'{path}: {name} has the shape {kept[name].shape}')
-        return cls(*(value if value.ndim else value.item() for value in kept.values()))
+        plain = {name: value if value.ndim else value.item() for name, value in kept.items()}
+        return cls(**{**plain, 'decoding': json.loads(plain['decoding'])})
 
 
 class Kept(NamedTuple):
@@ -125,15 +129,14 @@ def _posteriors(estimator: Estimator, estimates: Curves, latency_hops: int) -> P
         estimator.hop / estimator.sample_rate,
         latency_hops,
         estimator.onset_bias,
-        estimator.lookahead,
-        estimator.frame_share,
+        estimator.decoding,
     )
 
 
 def _whole_hops(estimator: Estimator, recording: Recording) -> npt.NDArray[np.float32]:
     """The sound and as much silence as is needed to hear its end, (hops, samples)."""
     sound = sound_of(recording, estimator.sample_rate)
-    silence = (estimator.latency_hops + estimator.lookahead + 1) * estimator.hop
+    silence = round(StreamingTranscriber(estimator).latency * estimator.sample_rate)
     sound = np.concatenate((sound, np.zeros(silence, np.float32)))
     hops = sound[: len(sound) // estimator.hop * estimator.hop].reshape(-1, estimator.hop)
     offset = OffsetRemoval(estimator.hop / estimator.sample_rate)
@@ -162,15 +165,14 @@ def decode_kept(kept: Kept, settings: Mapping[str, float]) -> Notes:
 
 
 def decode(posteriors: Posteriors, settings: Mapping[str, float]) -> Notes:
-    """Return the notes that the streaming decoder finds. settings: see `decoder`."""
-    deciding = decoder(
-        posteriors.hop_seconds, posteriors.lookahead, posteriors.frame_share, settings
-    )
+    """Return the notes that the streaming decoder finds; settings as for `transcriber`."""
+    named: dict[str, Any] = {**posteriors.decoding, **settings}
+    bias = named.pop(BIAS, posteriors.onset_bias)
+    deciding = Decoder(posteriors.hop_seconds, **named)
     notes = []
     sounding: dict[int, tuple[float, int]] = {}
     curves = (curve.astype(np.float32) for curve in posteriors[:4])
     decisions = [d for row in zip(*curves, strict=True) for d in deciding.step(Estimate(*row))]
-    bias = settings.get(BIAS, posteriors.onset_bias)
     for hop, key, velocity in decisions + deciding.release():
         seconds = (hop - posteriors.latency_hops) * posteriors.hop_seconds - bias
         seconds = max(0.0, seconds)

@@ -97,8 +97,7 @@ def tune(
     """Return the best settings found from `start` on; `tell` hears of every trial."""
     beliefs = kept[0].load()
     best = {name: _DEFAULTS[name].default for name in GRIDS if name in _DEFAULTS}
-    best |= {BIAS: beliefs.onset_bias, 'lookahead': beliefs.lookahead}
-    best |= {'frame_share': beliefs.frame_share, **start}
+    best |= {BIAS: beliefs.onset_bias, **beliefs.decoding, **start}
     reached = trial(kept, best, executor)
     tell(f'{"as they are":27} {reached}')
     before = None
