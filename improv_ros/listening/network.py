@@ -119,8 +119,10 @@ class TranscriptionNetwork(keras.Model):
         the last hop.
         """
         heard, spectra, semitones = self._hear(spectra, state)
-        # To compute a step again for its gradient is faster than to keep it for long.
-        remember = keras.remat(self._remember)
+        remember = self._remember
+        if keras.backend.backend() == 'jax':
+            # To compute a step again for its gradient is faster than to keep it for long.
+            remember = keras.remat(remember)
         last, memory = ops.scan(remember, state.memory, ops.swapaxes(heard, 0, 1))
         return self._believe(ops.swapaxes(memory, 0, 1)), State(spectra, semitones, last)
 

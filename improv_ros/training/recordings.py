@@ -22,6 +22,7 @@ from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES
 from improv_ros.listening.front_end import HOP, SAMPLE_RATE, FrontEnd
 
 from .dataset import DatasetError
+from .transcription.recordings import read_notes
 
 WIDTH = 2.5
 """Hops to either side of an onset or an end over which its target falls to nothing."""
@@ -80,21 +81,6 @@ def checksum_of(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def read_notes(path: Path) -> np.ndarray:
-    """Return the notes in a recording's .tsv, (notes, 4): onset, end (s), pitch, velocity.
-
-    Raises DatasetError for a file that is none.
-    """
-    lines = path.with_suffix('.tsv').read_text(encoding='utf-8').splitlines()
-    notes = [line.split() for line in lines if line.strip() and not line.startswith('#')]
-    try:
-        return np.array(notes, float).reshape(-1, 4)
-    except ValueError as error:
-        raise DatasetError(
-            f'{path.with_suffix(".tsv")} is no list of onset, offset, pitch, velocity: {error}'
-        ) from error
-
-
 def read_lesson(path: Path, seconds: float | None = None) -> Lesson:
     """Return the spectra and targets of a recording, or of its first seconds."""
     frames = -1 if seconds is None else round(seconds * SAMPLE_RATE)
@@ -102,7 +88,7 @@ def read_lesson(path: Path, seconds: float | None = None) -> Lesson:
     if rate != SAMPLE_RATE:
         raise DatasetError(f'{path} has {rate} Hz; recordings to learn from have {SAMPLE_RATE}')
     spectra = FrontEnd().analyse(samples.mean(axis=1)).astype(np.float16)
-    return Lesson(spectra, targets_of(read_notes(path), len(spectra)))
+    return Lesson(spectra, targets_of(read_notes(path.with_suffix('.tsv')), len(spectra)))
 
 
 def targets_of(notes: np.ndarray, hops: int) -> np.ndarray:

@@ -15,9 +15,10 @@ import numpy as np
 from .averaging import Partners, numbers_in
 from .checkpoint import Checkpoint
 from .export_transcriber import save
-from .loop import Course, Plan
+from .loop import Course, Plan, Progress
 from .record import write_record
 from .recordings import Passage, Passages, checksum_of, delayed, read_lesson, recordings_in
+from .transcriber_card import transcriber_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,18 +103,25 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     checksum = checksum_of(paths)
     write_record(out, options.command, options=asdict(options), data=checksum)
     course = _course(options, paths, checksum)
+    progress = _together(course, options, paths, checksum, progress_bar)
+    model = out / 'transcriber.keras'
+    transcriber_card(model, course.model.network, options, paths, checksum, progress)
+    return model
+
+
+def _together(
+    course: Course, options: ListeningOptions, paths: list[Path], checksum: str, bar: bool
+) -> Progress:
+    """Run a course, beside as many other processes as the options want."""
     if options.processes == 1:
-        course.run(progress_bar)
-        return out / 'transcriber.keras'
-    course.partners = Partners(
-        options.processes, numbers_in(course.learnt()), options.average_every
-    )
+        return course.run(bar)
+    numbers = numbers_in(course.learnt())
+    course.partners = Partners(options.processes, numbers, options.average_every)
     course.partners.start(_follow, options, paths, checksum)
     try:
-        course.run(progress_bar)
+        return course.run(bar)
     finally:
         course.partners.end()
-    return out / 'transcriber.keras'
 
 
 def _follow(

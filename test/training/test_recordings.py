@@ -13,7 +13,6 @@ from improv_ros.training.recordings import (
     Passages,
     delayed,
     read_lesson,
-    read_notes,
     recordings_in,
     targets_of,
 )
@@ -23,7 +22,7 @@ HEADER = 'onset,offset,note,velocity'
 
 
 def record(folder, name, seconds=0.4, notes=((0.1, 0.3, 60, 100),)):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     sound = np.random.default_rng(int(name)).normal(0, 0.01, round(seconds * SAMPLE_RATE))
     soundfile.write(folder / f'{name}.wav', sound, SAMPLE_RATE)
     np.savetxt(folder / f'{name}.tsv', np.reshape(notes, (-1, 4)), delimiter='\t', header=HEADER)
@@ -99,8 +98,8 @@ def test_what_is_no_set_of_recordings_is_refused_by_name(tmp_path):
         recordings_in(tmp_path / 'empty')
     path = record(tmp_path / 'set', '1')
     path.with_suffix('.tsv').write_text('half a note\n')
-    with pytest.raises(DatasetError, match=r'1\.tsv is no list of onset'):
-        read_notes(path)
+    with pytest.raises(ValueError, match=r'1\.tsv, line 1: .* is no note'):
+        read_lesson(path)
 
 
 def test_recordings_of_another_rate_or_several_lengths_are_refused(tmp_path):

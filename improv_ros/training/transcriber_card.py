@@ -1,0 +1,68 @@
+"""What the model card of a transcriber says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import soundfile
+
+from .loop import Progress
+from .model_card import how_long, write_card
+
+if TYPE_CHECKING:
+    from .train_transcriber import ListeningOptions
+
+
+def transcriber_card(
+    model: Path,
+    network: Any,
+    options: ListeningOptions,
+    paths: Sequence[Path],
+    checksum: str,
+    progress: Progress,
+) -> None:
+    """Write the card of a network that learnt from the recordings of these paths."""
+    delays = ', '.join(str(10 * delay) for delay in network.delays)
+    hours = sum(soundfile.info(path).duration for path in paths) / 3600
+    write_card(
+        model,
+        'The transcriber',
+        [
+            'A causal recurrent network that hears which keys of a piano are struck, and how hard '
+            f'({network.channels} channels, a GRU of {network.units} for each key with weights '
+            f'that all keys share, {network.count_params():,} parameters). It believes what it '
+            f'does about the sound {delays} ms before. It is the network of '
+            '`improv_ros/listening/network.py`.'
+        ],
+        [
+            f'{len(paths)} recordings, {hours:.1f} hours, made by `improv synthesize`; checksum '
+            f'over their notes `{checksum}`.',
+            *_sources(Path(options.recordings).parent / 'manifest.json'),
+        ],
+        [
+            f'{how_long(progress)} A batch is {options.streams} recordings × {options.hops} hops '
+            f'of 10 ms in each of {options.processes} processes; every {options.groups} batches '
+            f'Adam takes a step, learning rate {options.rate} falling as half a cosine, seed '
+            f'{options.seed}. Kept: the network with the smallest loss on {options.development}, '
+            'which it did not learn from.'
+        ],
+        [f'Smallest loss there: {progress.best:.3f} weighted nats a hop.'],
+    )
+
+
+def _sources(manifest: Path) -> list[str]:
+    """Return what a set says of the pianos and the music that it was made of."""
+    try:
+        about = json.loads(manifest.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return []
+    pianos = [
+        f'- {piano["name"]}: {piano["licence"]} ({piano["source"]})'
+        for piano in about['pianos']
+        if not piano['held_out']
+    ]
+    music = [f'- {music["folder"]}: {music["terms"]}' for music in about['music']]
+    return [f'    {about["command"]}', '\n'.join(pianos), '\n'.join(music)]
