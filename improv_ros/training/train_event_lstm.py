@@ -16,13 +16,21 @@ from .loop import Course, Plan, Progress, learn_from
 from .ngram import NGram
 from .parallel import ALONE, Together
 from .record import write_record
-from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
+from .representations import (
+    AS_PLAYED,
+    AS_PLAYED_BY_NOTE,
+    PERFORMANCE_RNN,
+    SOUNDING,
+    SOUNDING_BY_NOTE,
+)
 from .windows import Batch, Windows
 
 REPRESENTATIONS = {
     'as-played': AS_PLAYED,
     'sounding': SOUNDING,
     'performance-rnn': PERFORMANCE_RNN,
+    'as-played-by-note': AS_PLAYED_BY_NOTE,
+    'sounding-by-note': SOUNDING_BY_NOTE,
 }
 PRECISIONS = {'full': 'float32', 'mixed': 'mixed_bfloat16'}
 
