@@ -143,7 +143,7 @@ def load_dataset(folders: Sequence[str | Path], cache: Path, progress: bool = Tr
     parts.mkdir(parents=True, exist_ok=True)
     dataset = _read_all(files, names, checksum, parts, progress)
     _write_cache(stem, dataset)
-    shutil.rmtree(parts)
+    shutil.rmtree(parts, ignore_errors=True)  # another process may do the same
     return dataset
 
 

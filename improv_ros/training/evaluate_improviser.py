@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--notes', type=int, default=0, help='measure on about so many notes (0: all)'
     )
+    group.add_argument(
+        '--chunk',
+        default='',
+        metavar='FILE.txt',
+        help="the original's method beside it: on the last tenth of this text, learnt before",
+    )
     group.add_argument('--speed', action='store_true', help='measure milliseconds a note, too')
     group.add_argument(
         '--generate',
@@ -77,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             page = [dataset.report()]
             learnt = load_dataset(arguments.learn, cache, progress) if arguments.learn else None
             page += surprise_tables(loaded, dataset, numbers, learnt)
+            if arguments.chunk:
+                page += chunk_table(Path(arguments.chunk), loaded[0][1], Path(temporary))
             if arguments.speed:
                 page += speed_tables([path, *_of_nodes(paths[1:])])
             pictures: dict[str, tuple[Mapping, Mapping]] = {}
@@ -85,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             print('\n\n'.join(page))
             if arguments.write:
                 write_page(Path(arguments.write), page, pictures)
-    except (DatasetError, ModelError, OSError) as error:
+    except (ModelError, OSError, ValueError) as error:
         print(f'improv evaluate: {error}', file=sys.stderr)
         return 1
     return 0
@@ -150,6 +158,17 @@ def _name(path: Path) -> str:
 def _of_nodes(paths: Sequence[Path]) -> list[Path]:
     """Return those models that a node can play: a LiteRT file is beside them."""
     return [path for path in paths if path.with_suffix('.tflite').is_file()]
+
+
+def chunk_table(text: Path, network: Any, folder: Path) -> list[str]:
+    """Return how the original's method does on its own terms, and the network there."""
+    from .chunk_terms import HEADER, compare
+
+    rows = compare(text.read_text(encoding='utf-8'), network, folder)
+    return [
+        f"## The original's method, on the last tenth of {text.name}",
+        '\n'.join([HEADER, *rows]),
+    ]
 
 
 def speed_tables(paths: Sequence[Path]) -> list[str]:

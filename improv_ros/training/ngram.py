@@ -1,8 +1,10 @@
 """Models without a network: how often each thing came after what was just before it.
 
-An n-gram with back-off: a context never heard gives way to a shorter one, by Witten and Bell's
-interpolation (1991): p(x | h) = (count(h x) + kinds(h) p(x | shorter h)) / (count(h) + kinds(h)),
-where kinds(h) is how many different things came after h.
+An n-gram with back-off: what was seldom heard in a context gives way to what was heard in a
+shorter one, by absolute discounting (Ney, Essen and Kneser 1994): p(x | h) = (max(count(h x) - d,
+0) + d kinds(h) p(x | shorter h)) / count(h), where kinds(h) is how many different things came
+after h, and d = n1 / (n1 + 2 n2) of how many things came after some h of that length once or
+twice. A context never heard gives way altogether.
 """
 
 from __future__ import annotations
@@ -33,12 +35,27 @@ class Question(NamedTuple):
     outcomes: int
 
 
+class _Table(NamedTuple):
+    """Counts of one length of context.
+
+    pairs, times: contexts with an answer, and how often they came; contexts, heard, kinds: how
+    often each came and before how many different answers; discount: what is taken off a count.
+    """
+
+    pairs: np.ndarray
+    times: np.ndarray
+    contexts: np.ndarray
+    heard: np.ndarray
+    kinds: np.ndarray
+    discount: float
+
+
 class BackOff:
     """What was counted for one question."""
 
     def __init__(self, outcomes: int) -> None:
         self._outcomes = outcomes
-        self._tables: list[tuple[np.ndarray, ...]] = []
+        self._tables: list[_Table] = []
 
     def learn(self, answers: np.ndarray, context: Sequence[np.ndarray]) -> None:
         """Count answers after all contexts, from none to the longest."""
@@ -50,18 +67,20 @@ class BackOff:
             contexts, heard = np.unique(known, return_counts=True)
             # How many different answers a context had: in how many pairs it stands.
             kinds = np.bincount(np.searchsorted(contexts, known[place]), minlength=len(contexts))
-            self._tables.append((pairs, times, contexts, heard, kinds))
+            once, twice = (np.count_nonzero(times == number) for number in (1, 2))
+            discount = once / max(once + 2 * twice, 1)
+            self._tables.append(_Table(pairs, times, contexts, heard, kinds, discount))
 
     def nats(self, answers: np.ndarray, context: Sequence[np.ndarray]) -> float:
         """Return how surprising answers are in all."""
         odds = np.full(len(answers), 1 / self._outcomes)
         tables = zip(_contexts(len(answers), context), self._tables, strict=True)
-        for known, (pairs, times, contexts, heard, kinds) in tables:
-            came = _look_up(pairs, times, _mix(known, answers))
-            count, different = (_look_up(contexts, each, known) for each in (heard, kinds))
-            seen = count > 0
-            mixed = (came + different * odds) / np.maximum(count + different, 1)
-            odds = np.where(seen, mixed, odds)
+        for known, table in tables:
+            came = _look_up(table.pairs, table.times, _mix(known, answers))
+            count = _look_up(table.contexts, table.heard, known)
+            kinds = _look_up(table.contexts, table.kinds, known)
+            kept = np.maximum(came - table.discount, 0) + table.discount * kinds * odds
+            odds = np.where(count > 0, kept / np.maximum(count, 1), odds)
         return float(-np.log(odds).sum())
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .checkpoint import Checkpoint
 from .dataset import Dataset, load_dataset
 from .evaluation import Surprise, measure
@@ -135,7 +137,8 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
 
         def learn(batch: Batch) -> float:
             mine = Batch(*(together.share(array) for array in batch))
-            loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None])
+            everywhere = np.ones_like(mine.real)
+            loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None], everywhere)
             return loss * batch.real.size / batch.real.sum()
 
         def judge() -> dict[str, float]:
