@@ -22,6 +22,7 @@ COMMANDS = {
     'replay': ('improv_ros.bags.replay_command', 'play a bag into the graph, in time'),
     'train': ('improv_ros.training.train_command', 'train a network'),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
+    'pack': ('improv_ros.training.pack_command', 'performances as one small file to train from'),
     'export': ('improv_ros.training.export_command', "make a network's file for LiteRT"),
     'listen': ('improv_ros.training.listen_command', 'hear what it makes of real openings'),
 }
