@@ -10,6 +10,7 @@ twice. A context never heard gives way altogether.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,8 @@ class BackOff:
             kinds = np.bincount(np.searchsorted(contexts, known[place]), minlength=len(contexts))
             once, twice = (np.count_nonzero(times == number) for number in (1, 2))
             discount = once / max(once + 2 * twice, 1)
+            counts = (each.astype(np.int32) for each in (times, heard, kinds))
+            times, heard, kinds = counts
             self._tables.append(_Table(pairs, times, contexts, heard, kinds, discount))
 
     def nats(self, answers: np.ndarray, context: Sequence[np.ndarray]) -> float:
@@ -105,14 +108,15 @@ def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.nda
 
 def event_questions(steps: Sequence[np.ndarray], order: int) -> list[Question]:
     """Return when, what and how loud of every event, in the light of `order` - 1 before it."""
-    before = [_before(steps, lag) for lag in range(1, order)]
-    time, what, velocity = np.concatenate(steps).T
-    pressed = [each[each[:, 2] > 0, 2:] for each in steps]
-    known = [each[:, column] for each in before for column in (1, 0)]
+    before = [_before(steps, lag).astype(np.int64) for lag in range(1, order)]
+    time, what, velocity = np.concatenate(steps).T[:3]
+    nearest = [before[0][:, 1]] if before else []
+    farther = [nearer[:, 0] + (TIMES + 1) * further[:, 1] for nearer, further in pairwise(before)]
+    pressed = [each[each[:, 2] > 0, 2:3] for each in steps]
     louds = [_before(pressed, lag)[:, 0] for lag in range(1, order)]
     return [
-        Question(time, known, TIMES),
-        Question(what, [*known[:1], time, *known[1:]] if order > 1 else [], WHATS),
+        Question(time, [*nearest, *farther], TIMES),
+        Question(what, [*nearest, *([time] if nearest else []), *farther], WHATS),
         Question(velocity[velocity > 0] - 1, louds, VELOCITIES),
     ]
 

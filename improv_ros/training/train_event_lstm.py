@@ -72,7 +72,7 @@ class Options:
             raise ValueError(f'the representation {self.representation!r} is unknown')
         if self.precision not in PRECISIONS:
             raise ValueError(f'the precision is {" or ".join(PRECISIONS)}')
-        Plan(self.minutes, round(self.epochs > 0))
+        Plan(minutes=self.minutes, batches=int(self.epochs > 0))  # a run has an end
 
 
 _FREE = (

@@ -19,7 +19,7 @@ from improv_ros.training.speed import measure_speed
 
 @pytest.fixture(scope='module')
 def music(tmp_path_factory):
-    return folder_of_scales(tmp_path_factory.mktemp('music'), 4, 450)
+    return folder_of_scales(tmp_path_factory.mktemp('music'), 4, 650)
 
 
 @pytest.fixture(scope='module')
@@ -63,7 +63,7 @@ def test_a_runtime_is_measured_as_the_network_is(dataset):
     network = Streams(load_network(DEFAULT_MODEL.with_suffix('.keras')), 1)
     one = measure(network, dataset, [1])
     other = measure_runtime(load_runtime('', 'litert'), dataset, [1])
-    assert other.notes == one.notes == 450
+    assert other.notes == one.notes == 650
     for factor in ('time', 'what', 'velocity'):
         assert getattr(other, factor) == pytest.approx(getattr(one, factor), rel=1e-3)
 
@@ -89,7 +89,7 @@ def test_speed_is_measured_in_a_process_of_its_own():
 
 
 def test_the_page_has_every_table(music, tmp_path, capsys):
-    words = ['evaluate', str(music), '--notes', '900', '--learn', str(music), '--quiet']
+    words = ['evaluate', str(music), '--notes', '1300', '--learn', str(music), '--quiet']
     assert main([*words, '--generate', '2', '--write', str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     page = (tmp_path / 'improviser.md').read_text()

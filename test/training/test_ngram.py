@@ -4,6 +4,7 @@ from midi_folder import folder_of_scales
 import numpy as np
 import pytest
 
+from improv_ros.improvising.vocabulary import TIMES
 from improv_ros.training.dataset import load_dataset
 from improv_ros.training.ngram import BackOff, NGram, event_questions
 from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
@@ -66,13 +67,13 @@ def test_nothing_of_another_piece_is_known(dataset):
     steps = [AS_PLAYED.steps(dataset.performance(number)) for number in (0, 1)]
     when, what, loud = event_questions(steps, order=3)
     start = len(steps[0])
-    assert [column[start] for column in when.context] == [-1] * 4
-    assert what.context[0][start] == -1 and what.context[1][start] == steps[1][0, 0]
+    first = steps[1][0]
+    nothing = -1 - (TIMES + 1)
+    assert [column[start] for column in when.context] == [-1, nothing]
+    assert [column[start] for column in what.context] == [-1, first[0], nothing]
     assert [column[start + 1] for column in when.context] == [
-        steps[1][0, 1],
-        steps[1][0, 0],
-        -1,
-        -1,
+        first[1],
+        first[0] - (TIMES + 1),
     ]
     notes = AS_PLAYED.is_note(steps[0]).sum()
     assert loud.context[0][notes] == -1 and len(loud.answers) == 200
