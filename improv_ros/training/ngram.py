@@ -4,7 +4,7 @@ An n-gram with back-off: what was seldom heard in a context gives way to what wa
 shorter one, by absolute discounting (Ney, Essen and Kneser 1994): p(x | h) = (max(count(h x) - d,
 0) + d kinds(h) p(x | shorter h)) / count(h), where kinds(h) is how many different things came
 after h, and d = n1 / (n1 + 2 n2) of how many things came after some h of that length once or
-twice. A context never heard gives way altogether.
+twice, or a half if none did. A context never heard gives way altogether.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class BackOff:
             # How many different answers a context had: in how many pairs it stands.
             kinds = np.bincount(np.searchsorted(contexts, known[place]), minlength=len(contexts))
             once, twice = (np.count_nonzero(times == number) for number in (1, 2))
-            discount = once / max(once + 2 * twice, 1)
+            # Where everything came often, something new must still be possible.
+            discount = once / (once + 2 * twice) if once else 0.5
             counts = (each.astype(np.int32) for each in (times, heard, kinds))
             times, heard, kinds = counts
             self._tables.append(_Table(pairs, times, contexts, heard, kinds, discount))
