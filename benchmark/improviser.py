@@ -1,94 +1,78 @@
-"""How fast the improviser thinks, with each runtime in a process of its own.
+"""How fast the improviser thinks, with each runtime, and how soon its node is ready.
 
-Load: from nothing imported to ready. Hearing: one heard event into the network's memory.
-Speaking: one event of a solo, from drawing when it comes to having it in memory. Answering:
-from the end of a phrase noticed to its first event, rules and all.
+A note heard, a note of a solo and the first event of an answer are timed in a process of their
+own on one core, rules and all. The node is a real one: timed from the start of its process until
+it is *active*, its memory read from the system then.
 
-    python benchmark/improviser.py [--model FILE] [--events 2000] [--runtimes litert tensorflow]
+    python benchmark/improviser.py [--model FILE] [--notes 1000] [--runtimes litert tensorflow]
 """
 
 import argparse
-import multiprocessing
-import resource
+import os
+from pathlib import Path
+import subprocess
+import sys
 import time
 
-import numpy as np
+from improv_ros.training.speed import HEADER, measure_speed
 
-MS = 1_000_000
-ROW = '{:<12}{:>8}{:>8}{:>18}{:>18}{:>12}'
+PATIENCE = 120  # seconds
+TRIES = 3
 
 
-def measure(runtime: str, model_path: str, events: int) -> None:
-    began = time.perf_counter()
-    from improv_ros.event_text import note_off, note_on
-    from improv_ros.improvising import Conversation, Settings, load_model
+def node_start(runtime: str, model: str) -> tuple[float, float]:
+    """Return the seconds from a node's start until it is active, and its memory in MB then."""
+    from lifecycle_msgs.msg import State
+    from lifecycle_msgs.srv import GetState
+    import rclpy
 
-    model = load_model(model_path, runtime)
-    loaded = time.perf_counter() - began
+    rclpy.init()
+    probe = rclpy.create_node('probe')
+    client = probe.create_client(GetState, '/improv/improviser/get_state')
+    parameters = ['-p', f'runtime:={runtime}', *(['-p', f'model:={model}'] if model else [])]
+    words = ['--ros-args', '-r', '__ns:=/improv', *parameters]
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, '-m', 'improv_ros.nodes.improviser', *words])
+    try:
+        while time.monotonic() - began < PATIENCE:
+            if client.wait_for_service(timeout_sec=0.02):
+                answer = client.call_async(GetState.Request())
+                rclpy.spin_until_future_complete(probe, answer, timeout_sec=0.1)
+                state = answer.result() if answer.done() else None
+                if state and state.current_state.id == State.PRIMARY_STATE_ACTIVE:
+                    return time.monotonic() - began, resident(process.pid)
+            if process.poll() is not None:
+                raise SystemExit(f'the node ended with {process.returncode}')
+        raise SystemExit(f'the node was not active within {PATIENCE} s')
+    finally:
+        process.terminate()
+        process.wait()
+        rclpy.shutdown()
 
-    hearing, now = [], 0
-    for number in range(events // 2):
-        for event in (
-            note_on(now, 50 + number % 24, 64),
-            note_off(now + 100 * MS, 50 + number % 24),
-        ):
-            began = time.perf_counter()
-            model.observe(event)
-            hearing.append(time.perf_counter() - began)
-        now += 150 * MS
 
-    answering, settings = [], Settings(shortest_answer=0.5, longest_answer=0.5)
-    conversation = Conversation(model, settings, seed=1)
-    for _ in range(20):
-        conversation.hear(note_on(now, 60, 64), now)
-        conversation.hear(note_off(now + 1, 60), now)
-        now += 900 * MS
-        began = time.perf_counter()
-        assert conversation.advance(now)
-        answering.append(time.perf_counter() - began)
-        while conversation.speaking:
-            now += 10 * MS
-            conversation.advance(now)
-
-    solo, speaking = Conversation(model, Settings(mode='solo'), seed=1), []
-    while len(speaking) < events:
-        now += 10 * MS
-        began = time.perf_counter()
-        said = solo.advance(now)
-        took = time.perf_counter() - began
-        if said:
-            speaking += [took / len(said)] * len(said)
-
-    def figures(times: list[float]) -> str:
-        return '{:.2f} / {:.2f}'.format(*np.percentile(np.array(times) * 1000, [50, 99]))
-
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        ROW.format(
-            runtime,
-            f'{loaded:.2f} s',
-            f'{resident:.0f} MB',
-            figures(hearing),
-            figures(speaking),
-            f'{max(answering) * 1000:.1f}',
-        )
-    )
+def resident(process: int) -> float:
+    """Return a process's resident memory in MB."""
+    for line in Path(f'/proc/{process}/status').read_text().splitlines():
+        if line.startswith('VmRSS:'):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f'no VmRSS of process {process}')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--model', default='', help='model file; default: the shipped one')
-    parser.add_argument('--events', type=int, default=2000)
+    parser.add_argument('--notes', type=int, default=1000)
     parser.add_argument('--runtimes', nargs='+', default=['litert', 'tensorflow'])
     arguments = parser.parse_args()
-    print(ROW.format('', 'load', 'memory', 'hearing, ms', 'speaking, ms', 'answering,'))
-    print(ROW.format('runtime', '', '', 'p50 / p99', 'p50 / p99', 'ms, max'))
+    os.environ.setdefault('ROS_DOMAIN_ID', str(50 + os.getpid() % 50))
+    print(HEADER)
     for runtime in arguments.runtimes:
-        process = multiprocessing.get_context('spawn').Process(
-            target=measure, args=(runtime, arguments.model, arguments.events)
-        )
-        process.start()
-        process.join()
+        print(measure_speed(runtime, arguments.model, arguments.notes).report(runtime))
+    print('\n| runtime | node active, s (each start) | node memory, MB |\n|---|---|---|')
+    for runtime in arguments.runtimes:
+        starts = [node_start(runtime, arguments.model) for _ in range(TRIES)]
+        seconds = ', '.join(f'{start:.2f}' for start, _ in starts)
+        print(f'| {runtime} | {seconds} | {max(memory for _, memory in starts):.0f} |')
 
 
 if __name__ == '__main__':

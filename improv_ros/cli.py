@@ -26,6 +26,7 @@ COMMANDS = {
         'make recordings to train the transcriber on',
     ),
     'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
+    'pack': ('improv_ros.training.pack_command', 'performances as one small file to train from'),
     'export': ('improv_ros.training.export_command', "make a network's file for LiteRT"),
     'listen': ('improv_ros.training.listen_command', 'hear what it makes of real openings'),
 }

@@ -81,16 +81,25 @@ class EventNetwork(keras.Model):
         sizes = {'units': self.units, 'depth': self.depth, 'dropout': self.dropout}
         return {**super().get_config(), **sizes}
 
+    @property
+    def known(self) -> int:
+        """How wide the memory is that the heads are given."""
+        return self.units
+
+    @property
+    def read_width(self) -> int:
+        """How wide the input of the first LSTM layer is."""
+        return 32 + 96 + 16 + SWITCHES
+
     def build(self, input_shape: Any = None) -> None:
-        events = 32 + 96 + 16
         for embedding in (self.time, self.what, self.velocity):
             embedding.build((None, None))
         for number, lstm in enumerate(self.memory):
-            lstm.build((None, None, self.units if number else events + SWITCHES))
+            lstm.build((None, None, self.units if number else self.read_width))
         for head, inputs in (
-            (self.time_head, self.units),
-            (self.what_head, self.units + SWITCHES + 32),
-            (self.velocity_head, self.units + 32 + 96),
+            (self.time_head, self.known),
+            (self.what_head, self.known + SWITCHES + 32),
+            (self.velocity_head, self.known + 32 + 96),
         ):
             head[0].build((None, inputs))
             head[1].build((None, head[0].units))

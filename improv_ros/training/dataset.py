@@ -14,7 +14,8 @@ import json
 from pathlib import Path
 import re
 import shutil
-from typing import NamedTuple
+from typing import Any, NamedTuple
+import zipfile
 import zlib
 
 import numpy as np
@@ -40,6 +41,7 @@ from .whole_file import write_whole
 MILLISECOND = 1_000_000  # nanoseconds
 FEWEST_NOTES = 20
 DEVELOPMENT_SHARE = 20  # one group of pieces in so many is for development
+PACKED = '.npz'
 _CACHE_FORMAT = 2
 
 
@@ -129,9 +131,15 @@ def load_dataset(folders: Sequence[str | Path], cache: Path, progress: bool = Tr
     The checksum covers names and bytes of all files; what has changed is read anew. Each file
     read is kept at once, so a call that is killed is gone on with by the next.
 
+    Instead of folders, one file made by `pack` may be named; nothing is kept of it.
+
     Raises DatasetError if a folder is missing or no file in it can be used, and OSError if
     there is no room for the cache.
     """
+    if any(Path(folder).suffix == PACKED for folder in folders):
+        if len(folders) > 1:
+            raise DatasetError(f'a packed data set ({PACKED}) must be the only one named')
+        return unpack(Path(folders[0]))
     files = [_file(Path(folder), path) for folder in folders for path in midi_files(Path(folder))]
     checksum = _checksum(files)
     stem = cache / f'performances-{checksum[:16]}'
@@ -143,7 +151,7 @@ def load_dataset(folders: Sequence[str | Path], cache: Path, progress: bool = Tr
     parts.mkdir(parents=True, exist_ok=True)
     dataset = _read_all(files, names, checksum, parts, progress)
     _write_cache(stem, dataset)
-    shutil.rmtree(parts)
+    shutil.rmtree(parts, ignore_errors=True)  # another process may do the same
     return dataset
 
 
@@ -293,33 +301,52 @@ def _works(folder: Path) -> dict[str, Work]:
         }
 
 
+def pack(dataset: Dataset, path: Path) -> None:
+    """Write a data set as one small file, to train where its folders are not.
+
+    Raises ValueError if the file's name does not end in `PACKED`, OSError if it has no room.
+    """
+    if path.suffix != PACKED:
+        raise ValueError(f'{path} does not end in {PACKED}')
+    about = np.array(json.dumps({**_about(dataset), 'folders': dataset.folders}))
+    columns = {f'column{i}': dataset.moves[:, i] for i in range(3)}  # alike compresses better
+    write_whole(path, lambda file: np.savez_compressed(file, about=about, **columns))
+
+
+def unpack(path: Path) -> Dataset:
+    """Return the data set in a file. Raises DatasetError if it holds none."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            about = json.loads(str(kept['about']))
+            moves = np.stack([kept[f'column{i}'] for i in range(3)], axis=1)
+        return _dataset(about, about['folders'], moves)
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise DatasetError(f'{path} is no packed data set: {error}') from error
+
+
 def _read_cache(stem: Path, folders: list[str], checksum: str) -> Dataset | None:
     try:
         about = json.loads(stem.with_suffix('.json').read_text(encoding='utf-8'))
         moves = np.load(stem.with_suffix('.npy'), mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError):
+        dataset = _dataset(about, folders, moves)
+    except (OSError, KeyError, TypeError, ValueError):
         return None
-    if (about.get('format'), about.get('vocabulary'), about.get('checksum')) != (
-        _CACHE_FORMAT,
-        VERSION,
-        checksum,
-    ) or moves.shape != (about['ends'][-1], 3):
-        return None
-    return Dataset(
-        folders,
-        about['names'],
-        about['groups'],
-        about['composers'],
-        np.array(about['ends']),
-        moves,
-        checksum,
-        about['skipped'],
-    )
+    return dataset if dataset.checksum == checksum else None
 
 
-def _write_cache(stem: Path, dataset: Dataset) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    about = {
+def _dataset(about: dict[str, Any], folders: list[str], moves: np.ndarray) -> Dataset:
+    """Return what was kept; ValueError if it is of another version, or not whole."""
+    if (about['format'], about['vocabulary']) != (_CACHE_FORMAT, VERSION):
+        raise ValueError('it was made by another version')
+    if moves.shape != (about['ends'][-1], 3):
+        raise ValueError('it is not whole')
+    lists = (about[name] for name in ('names', 'groups', 'composers'))
+    ends = np.array(about['ends'])
+    return Dataset(folders, *lists, ends, moves, about['checksum'], about['skipped'])
+
+
+def _about(dataset: Dataset) -> dict[str, Any]:
+    return {
         'format': _CACHE_FORMAT,
         'vocabulary': VERSION,
         'checksum': dataset.checksum,
@@ -329,8 +356,12 @@ def _write_cache(stem: Path, dataset: Dataset) -> None:
         'ends': dataset.ends.tolist(),
         'skipped': dataset.skipped,
     }
+
+
+def _write_cache(stem: Path, dataset: Dataset) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
     write_whole(
         stem.with_suffix('.npy'), lambda file: np.save(file, dataset.moves, allow_pickle=False)
     )
-    text = json.dumps(about)
+    text = json.dumps(_about(dataset))
     write_whole(stem.with_suffix('.json'), lambda file: file.write(text.encode()))

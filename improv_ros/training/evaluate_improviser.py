@@ -16,7 +16,14 @@ from improv_ros.improvising.runtime import DEFAULT_MODEL
 from improv_ros.inference.errors import ModelError
 
 from .dataset import Dataset, DatasetError, load_dataset
-from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING, Representation
+from .representations import (
+    AS_PLAYED,
+    AS_PLAYED_BY_NOTE,
+    PERFORMANCE_RNN,
+    SOUNDING,
+    SOUNDING_BY_NOTE,
+    Representation,
+)
 
 RUNTIMES = ('litert', 'tensorflow')
 OPENING, CONTINUATION = 10.0, 60.0  # seconds
@@ -38,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--composer', default='', help='measure on this composer alone')
     group.add_argument(
         '--notes', type=int, default=0, help='measure on about so many notes (0: all)'
+    )
+    group.add_argument(
+        '--chunk',
+        default='',
+        metavar='FILE.txt',
+        help="the original's method beside it: on the last tenth of this text, learnt before",
     )
     group.add_argument('--speed', action='store_true', help='measure milliseconds a note, too')
     group.add_argument(
@@ -70,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             page = [dataset.report()]
             learnt = load_dataset(arguments.learn, cache, progress) if arguments.learn else None
             page += surprise_tables(loaded, dataset, numbers, learnt)
+            if arguments.chunk:
+                page += chunk_table(Path(arguments.chunk), loaded[0][1], Path(temporary))
             if arguments.speed:
                 page += speed_tables([path, *_of_nodes(paths[1:])])
             pictures: dict[str, tuple[Mapping, Mapping]] = {}
@@ -78,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             print('\n\n'.join(page))
             if arguments.write:
                 write_page(Path(arguments.write), page, pictures)
-    except (DatasetError, ModelError, OSError) as error:
+    except (ModelError, OSError, ValueError) as error:
         print(f'improv evaluate: {error}', file=sys.stderr)
         return 1
     return 0
@@ -109,8 +124,8 @@ def surprise_tables(
     from .streams import Streams
 
     tables = {
-        '## Music as played, the pedal an event of its own': [AS_PLAYED],
-        '## Music as it sounds, the pedal applied': [SOUNDING, PERFORMANCE_RNN],
+        '## Music as played, the pedal an event of its own': [AS_PLAYED, AS_PLAYED_BY_NOTE],
+        '## Music as it sounds, the pedal applied': [SOUNDING, PERFORMANCE_RNN, SOUNDING_BY_NOTE],
     }
     page = []
     for heading, spoken in tables.items():
@@ -119,6 +134,8 @@ def surprise_tables(
             continue
         rows = []
         for representation in spoken if learnt else []:
+            if representation.only_notes_move:
+                continue  # of the same steps
             over = ' of its tokens' if representation is PERFORMANCE_RNN else ''
             for name, order in (('unigram', 1), ('bigram', 2), ('5-gram', 5)):
                 model = NGram(representation, order).learn(learnt, range(len(learnt)))
@@ -141,6 +158,17 @@ def _name(path: Path) -> str:
 def _of_nodes(paths: Sequence[Path]) -> list[Path]:
     """Return those models that a node can play: a LiteRT file is beside them."""
     return [path for path in paths if path.with_suffix('.tflite').is_file()]
+
+
+def chunk_table(text: Path, network: Any, folder: Path) -> list[str]:
+    """Return how the original's method does on its own terms, and the network there."""
+    from .chunk_terms import HEADER, compare
+
+    rows = compare(text.read_text(encoding='utf-8'), network, folder)
+    return [
+        f"## The original's method, on the last tenth of {text.name}",
+        '\n'.join([HEADER, *rows]),
+    ]
 
 
 def speed_tables(paths: Sequence[Path]) -> list[str]:

@@ -31,7 +31,8 @@ STEPS = 256
 class Surprise:
     """Nats over some performances, in all, and how many steps, notes and seconds they hold.
 
-    time: of when, to the exact tick; what: of which key or pedal; velocity: of how loud.
+    time: of when, to the exact tick; what: of which key or pedal; velocity: of how loud. steps:
+    events or tokens; moves: how many of them move a network's memory, None: all.
     """
 
     time: float
@@ -40,6 +41,7 @@ class Surprise:
     steps: int
     notes: int
     seconds: float
+    moves: int | None = None
 
     @property
     def total(self) -> float:
@@ -59,7 +61,8 @@ class Surprise:
 
     @property
     def steps_per_note(self) -> float:
-        return self.steps / self.notes
+        """Return how often the memory of a network moves for a note."""
+        return (self.steps if self.moves is None else self.moves) / self.notes
 
     def report(self, name: str) -> str:
         """Return the figures as one row of a Markdown table."""
@@ -97,7 +100,8 @@ def measure(
         notes += int(representation.is_note(real).sum())
     time, what, velocity = nats.tolist()
     music = sum(seconds(dataset.performance(number)) for number in numbers)
-    return Surprise(time + exact, what, velocity, steps, notes, music)
+    moves = notes if representation.only_notes_move else None
+    return Surprise(time + exact, what, velocity, steps, notes, music, moves)
 
 
 def measure_runtime(runtime: Runtime, dataset: Dataset, numbers: Sequence[int]) -> Surprise:

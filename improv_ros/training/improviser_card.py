@@ -10,7 +10,13 @@ from .dataset import DEVELOPMENT_SHARE, Dataset
 from .evaluation import HEADER, Surprise
 from .loop import Progress
 from .model_card import how_long, write_card
-from .representations import AS_PLAYED, PERFORMANCE_RNN, Representation
+from .representations import (
+    AS_PLAYED,
+    PERFORMANCE_RNN,
+    SOUNDING,
+    SOUNDING_BY_NOTE,
+    Representation,
+)
 
 if TYPE_CHECKING:
     from .train_event_lstm import Options
@@ -54,15 +60,16 @@ def _what(network: Any, representation: Representation) -> str:
             f'An LSTM over the 388 tokens of Performance RNN (Oore et al. 2018; {sizes}), the '
             'peer that the improviser is measured against. No node plays it.'
         )
-    pedal = (
-        'the pedal as it is played'
-        if representation is AS_PLAYED
-        else 'the pedal applied to the ends of notes, for comparison alone; no node plays it'
-    )
+    pedal = 'as it is played'
+    if representation in (SOUNDING, SOUNDING_BY_NOTE):
+        pedal = 'applied to the ends of notes, to compare networks'
+    by_note = ' Its memory moves once a note.' if representation.only_notes_move else ''
+    played = '' if representation is AS_PLAYED else ' No node plays it.'
+    source = 'training/note_network' if by_note else 'improvising/network'
     return (
         f'An LSTM over the events of a piano performance ({sizes}), vocabulary '
-        f'`{representation.name}`: one step an event, giving when, what and how loud in turn; '
-        f'{pedal}. It is the network of `improv_ros/improvising/network.py`.'
+        f'`{representation.name}`, giving when, what and how loud of each event in turn; the '
+        f'pedal {pedal}.{by_note}{played} Its layers stand in `improv_ros/{source}.py`.'
     )
 
 

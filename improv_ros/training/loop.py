@@ -193,10 +193,14 @@ class Course:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
-def learn_from(model: Any, x: Any, y: Any) -> float:
-    """Train a compiled Keras model on one batch and return its loss on that batch alone."""
-    loss = model.train_on_batch(x, y)
-    model.reset_metrics()  # or Keras would return the mean over all batches so far
+def learn_from(model: Any, x: Any, y: Any, weight: Any = None) -> float:
+    """Train a compiled Keras model on one batch and return its loss on that batch alone.
+
+    weight: of each sample in the loss, None: 1. Processes that train together must give it:
+    Keras fails to share out among them what is None.
+    """
+    loss = model.train_on_batch(x, y, sample_weight=weight)
+    model.reset_metrics()  # or it would be the mean over all batches so far
     return float(np.asarray(loss).ravel()[0])
 
 

@@ -23,6 +23,10 @@ def build(representation: Representation, units: int, depth: int, dropout: float
         from .performance_rnn import PerformanceRNN
 
         network = PerformanceRNN(units, depth)
+    elif representation.only_notes_move:
+        from .note_network import NoteNetwork
+
+        network = NoteNetwork(units, depth, dropout)
     else:
         from improv_ros.improvising.network import EventNetwork
 

@@ -1,13 +1,16 @@
 """Models without a network: how often each thing came after what was just before it.
 
-An n-gram with back-off: a context never heard gives way to a shorter one, by Witten and Bell's
-interpolation (1991): p(x | h) = (count(h x) + kinds(h) p(x | shorter h)) / (count(h) + kinds(h)),
-where kinds(h) is how many different things came after h.
+An n-gram with back-off: what was seldom heard in a context gives way to what was heard in a
+shorter one, by absolute discounting (Ney, Essen and Kneser 1994): p(x | h) = (max(count(h x) - d,
+0) + d kinds(h) p(x | shorter h)) / count(h), where kinds(h) is how many different things came
+after h, and d = n1 / (n1 + 2 n2) of how many things came after some h of that length once or
+twice, or a half if none did. A context never heard gives way altogether.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +36,27 @@ class Question(NamedTuple):
     outcomes: int
 
 
+class _Table(NamedTuple):
+    """Counts of one length of context.
+
+    pairs, times: contexts with an answer, and how often they came; contexts, heard, kinds: how
+    often each came and before how many different answers; discount: what is taken off a count.
+    """
+
+    pairs: np.ndarray
+    times: np.ndarray
+    contexts: np.ndarray
+    heard: np.ndarray
+    kinds: np.ndarray
+    discount: float
+
+
 class BackOff:
     """What was counted for one question."""
 
     def __init__(self, outcomes: int) -> None:
         self._outcomes = outcomes
-        self._tables: list[tuple[np.ndarray, ...]] = []
+        self._tables: list[_Table] = []
 
     def learn(self, answers: np.ndarray, context: Sequence[np.ndarray]) -> None:
         """Count answers after all contexts, from none to the longest."""
@@ -50,18 +68,23 @@ class BackOff:
             contexts, heard = np.unique(known, return_counts=True)
             # How many different answers a context had: in how many pairs it stands.
             kinds = np.bincount(np.searchsorted(contexts, known[place]), minlength=len(contexts))
-            self._tables.append((pairs, times, contexts, heard, kinds))
+            once, twice = (np.count_nonzero(times == number) for number in (1, 2))
+            # Where everything came often, something new must still be possible.
+            discount = once / (once + 2 * twice) if once else 0.5
+            counts = (each.astype(np.int32) for each in (times, heard, kinds))
+            times, heard, kinds = counts
+            self._tables.append(_Table(pairs, times, contexts, heard, kinds, discount))
 
     def nats(self, answers: np.ndarray, context: Sequence[np.ndarray]) -> float:
         """Return how surprising answers are in all."""
         odds = np.full(len(answers), 1 / self._outcomes)
         tables = zip(_contexts(len(answers), context), self._tables, strict=True)
-        for known, (pairs, times, contexts, heard, kinds) in tables:
-            came = _look_up(pairs, times, _mix(known, answers))
-            count, different = (_look_up(contexts, each, known) for each in (heard, kinds))
-            seen = count > 0
-            mixed = (came + different * odds) / np.maximum(count + different, 1)
-            odds = np.where(seen, mixed, odds)
+        for known, table in tables:
+            came = _look_up(table.pairs, table.times, _mix(known, answers))
+            count = _look_up(table.contexts, table.heard, known)
+            kinds = _look_up(table.contexts, table.kinds, known)
+            kept = np.maximum(came - table.discount, 0) + table.discount * kinds * odds
+            odds = np.where(count > 0, kept / np.maximum(count, 1), odds)
         return float(-np.log(odds).sum())
 
 
@@ -86,14 +109,15 @@ def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.nda
 
 def event_questions(steps: Sequence[np.ndarray], order: int) -> list[Question]:
     """Return when, what and how loud of every event, in the light of `order` - 1 before it."""
-    before = [_before(steps, lag) for lag in range(1, order)]
-    time, what, velocity = np.concatenate(steps).T
-    pressed = [each[each[:, 2] > 0, 2:] for each in steps]
-    known = [each[:, column] for each in before for column in (1, 0)]
+    before = [_before(steps, lag).astype(np.int64) for lag in range(1, order)]
+    time, what, velocity = np.concatenate(steps).T[:3]
+    nearest = [before[0][:, 1]] if before else []
+    farther = [nearer[:, 0] + (TIMES + 1) * further[:, 1] for nearer, further in pairwise(before)]
+    pressed = [each[each[:, 2] > 0, 2:3] for each in steps]
     louds = [_before(pressed, lag)[:, 0] for lag in range(1, order)]
     return [
-        Question(time, known, TIMES),
-        Question(what, [*known[:1], time, *known[1:]] if order > 1 else [], WHATS),
+        Question(time, [*nearest, *farther], TIMES),
+        Question(what, [*nearest, *([time] if nearest else []), *farther], WHATS),
         Question(velocity[velocity > 0] - 1, louds, VELOCITIES),
     ]
 

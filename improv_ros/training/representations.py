@@ -194,7 +194,8 @@ class Representation(NamedTuple):
     name: stands in the description of a network that speaks it. first: what the network reads
     before the first step. steps: performance to int16 (steps, factors). is_note: steps to bool,
     which of them begin a note. exact: steps to the nats that it takes to tell the exact tick
-    within the time bins of all steps, alike for all ticks of a bin.
+    within the time bins of all steps, alike for all ticks of a bin. only_notes_move: the
+    network's memory takes a step for each note, and not for each row of `steps`.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Representation(NamedTuple):
     steps: Callable[..., np.ndarray]
     is_note: Callable[[np.ndarray], np.ndarray]
     exact: Callable[[np.ndarray], float]
+    only_notes_move: bool = False
 
 
 def _presses(steps: np.ndarray) -> np.ndarray:
@@ -223,4 +225,32 @@ SOUNDING = Representation(
 PERFORMANCE_RNN = Representation(
     'performance-rnn-388', (FIRST_TOKEN,), sounding_tokens, _begins, lambda _: 0.0
 )
-REPRESENTATIONS = {each.name: each for each in (AS_PLAYED, SOUNDING, PERFORMANCE_RNN)}
+
+
+def _since_press(write: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return steps with a fourth column: the time bin of the wait since the press before."""
+
+    def written(performance: np.ndarray, variation: Variation = AS_IT_IS) -> np.ndarray:
+        steps = write(performance, variation)
+        ticks = np.cumsum(TIME_VALUES[steps[:, 0]])
+        pressed = np.where(_presses(steps), np.arange(len(steps)), -1)
+        before = np.append(-1, np.maximum.accumulate(pressed)[:-1])
+        since = ticks - np.where(before >= 0, ticks[before], 0)
+        return np.column_stack([steps, time_bins(since).astype(np.int16)])
+
+    return written
+
+
+AS_PLAYED_BY_NOTE, SOUNDING_BY_NOTE = (
+    each._replace(
+        name=f'{each.name}-by-note',
+        first=(*FIRST_STEP, 0),
+        steps=_since_press(each.steps),
+        only_notes_move=True,
+    )
+    for each in (AS_PLAYED, SOUNDING)
+)
+REPRESENTATIONS = {
+    each.name: each
+    for each in (AS_PLAYED, SOUNDING, PERFORMANCE_RNN, AS_PLAYED_BY_NOTE, SOUNDING_BY_NOTE)
+}

@@ -18,7 +18,7 @@ class Streams(keras.Model):
     """
 
     def __init__(self, network: Any, streams: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(dtype='float32', **kwargs)  # whatever its layers reckon in
         self.network, self.streams = network, streams
         start = network.start(streams)
         self._state = type(start)

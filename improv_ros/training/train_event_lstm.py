@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .checkpoint import Checkpoint
 from .dataset import Dataset, load_dataset
 from .evaluation import Surprise, measure
@@ -16,13 +18,21 @@ from .loop import Course, Plan, Progress, learn_from
 from .ngram import NGram
 from .parallel import ALONE, Together
 from .record import write_record
-from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
+from .representations import (
+    AS_PLAYED,
+    AS_PLAYED_BY_NOTE,
+    PERFORMANCE_RNN,
+    SOUNDING,
+    SOUNDING_BY_NOTE,
+)
 from .windows import Batch, Windows
 
 REPRESENTATIONS = {
     'as-played': AS_PLAYED,
     'sounding': SOUNDING,
     'performance-rnn': PERFORMANCE_RNN,
+    'as-played-by-note': AS_PLAYED_BY_NOTE,
+    'sounding-by-note': SOUNDING_BY_NOTE,
 }
 PRECISIONS = {'full': 'float32', 'mixed': 'mixed_bfloat16'}
 
@@ -62,7 +72,7 @@ class Options:
             raise ValueError(f'the representation {self.representation!r} is unknown')
         if self.precision not in PRECISIONS:
             raise ValueError(f'the precision is {" or ".join(PRECISIONS)}')
-        Plan(self.minutes, round(self.epochs > 0))
+        Plan(minutes=self.minutes, batches=int(self.epochs > 0))  # a run has an end
 
 
 _FREE = (
@@ -127,7 +137,8 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
 
         def learn(batch: Batch) -> float:
             mine = Batch(*(together.share(array) for array in batch))
-            loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None])
+            everywhere = np.ones_like(mine.real)
+            loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None], everywhere)
             return loss * batch.real.size / batch.real.sum()
 
         def judge() -> dict[str, float]:

@@ -37,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'the ends of notes',
     )
     group.add_argument(
+        '--memory',
+        choices=['events', 'notes'],
+        default='events',
+        help='improviser: what moves the memory: every event, or each note once (trained and '
+        'measured; no node plays it)',
+    )
+    group.add_argument(
         '--weight',
         nargs='+',
         default=[],
@@ -76,9 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in DEFAULTS[arguments.model].items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    peer = arguments.model == 'performance-rnn'
-    sounding = 'performance-rnn' if peer else 'sounding'
-    arguments.representation = sounding if peer or arguments.pedal == 'applied' else 'as-played'
+    if arguments.model == 'performance-rnn':
+        arguments.representation = 'performance-rnn'
+    else:
+        pedal = {'played': 'as-played', 'applied': 'sounding'}[arguments.pedal]
+        by = '-by-note' if arguments.memory == 'notes' else ''
+        arguments.representation = pedal + by
     arguments.weight = dict(arguments.weight)
     together = Together(arguments.processes, arguments.process, arguments.meet)
     options = {

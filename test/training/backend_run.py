@@ -38,7 +38,9 @@ def judged(model):
     from keras import ops
 
     network, _ = networks.load(model)
-    nats, _ = network.nats(passage(), network.start())
+    start = network.start()
+    state = type(start)(*map(ops.convert_to_tensor, start))
+    nats, _ = network.nats(ops.convert_to_tensor(passage()), state)
     return ops.convert_to_numpy(nats)[0]
 
 

@@ -2,6 +2,7 @@ from midi_folder import folder_of_scales, scales, write_midi
 import numpy as np
 import pytest
 
+from improv_ros.cli import main
 from improv_ros.event_text import note_on
 from improv_ros.improvising.vocabulary import encode
 import improv_ros.training.dataset as dataset_module
@@ -130,3 +131,22 @@ def test_the_index_of_a_split_stands_beside_it(tmp_path):
     )
     dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
     assert dataset.groups == ['Anon: One', 'scale01.mid']
+
+
+def test_a_packed_data_set_trains_elsewhere(tmp_path, capsys):
+    folder = folder_of_scales(tmp_path / 'in', 3, 30)
+    packed = tmp_path / 'music.npz'
+    assert main(['pack', str(folder), '--out', str(packed), '--quiet']) == 0
+    assert '3 performances' in capsys.readouterr().out
+    there = load_dataset([packed], tmp_path / 'nowhere')
+    here = load_dataset([folder], tmp_path / 'cache', progress=False)
+    np.testing.assert_array_equal(there.moves, here.moves)
+    assert there.report() == here.report() and there.split() == here.split()
+    assert not (tmp_path / 'nowhere').exists()
+    assert packed.stat().st_size < here.moves.nbytes + 2000
+    with pytest.raises(DatasetError, match='only one'):
+        load_dataset([packed, folder], tmp_path / 'cache')
+    packed.write_bytes(packed.read_bytes()[:300])
+    with pytest.raises(DatasetError, match=r'music\.npz is no packed data set'):
+        load_dataset([packed], tmp_path / 'cache')
+    assert main(['pack', str(folder), '--out', str(tmp_path / 'a.zip'), '--quiet']) == 1

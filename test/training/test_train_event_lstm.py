@@ -2,11 +2,12 @@ import csv
 import json
 import shutil
 
-from midi_folder import folder_of_scales
+from midi_folder import folder_of_scales, write_midi
 import numpy as np
 import pytest
 
 from improv_ros.cli import main
+from improv_ros.event_text import note_on
 from improv_ros.improvising import load_model
 from improv_ros.training import train_event_lstm
 from improv_ros.training.checkpoint import Checkpoint
@@ -131,3 +132,47 @@ def test_mistakes_are_named(arguments, complaint, tmp_path, capsys):
     words = [str(tmp_path) if word == 'OUT' else word for word in arguments]
     assert main(words) == 1
     assert complaint in capsys.readouterr().err
+
+
+def test_a_folder_of_drums_and_an_empty_one_are_named(tmp_path, capsys):
+    write_midi(tmp_path / 'drums' / 'a.mid', [note_on(i * 10**8, 40, 99, 9) for i in range(99)])
+    (tmp_path / 'empty').mkdir()
+    for folder, complaint in (('drums', 'only 0 notes of a piano'), ('empty', 'holds no .mid')):
+        words = ['train', '--model', 'performance-rnn', '--data', str(tmp_path / folder)]
+        assert main([*words, '--out', str(tmp_path / 'out'), '--epochs', '1', '--quiet']) == 1
+        assert complaint in capsys.readouterr().err
+    assert not list((tmp_path / 'out').glob('*.keras'))
+
+
+@pytest.mark.parametrize(
+    ('model', 'told'),
+    [
+        (['performance-rnn'], '388 tokens'),
+        (['improviser', '--pedal', 'applied', '--dropout', '0.2'], 'applied to the ends'),
+        (['improviser', '--memory', 'notes'], 'piano-1-by-note'),
+    ],
+)
+def test_trains_weighted_shaken_and_in_mixed_precision(tmp_path, music, model, told):
+    (music / 'index.csv').write_text('file,composer\nscale00.mid,Anon\n')
+    out = tmp_path / 'out'
+    words = ['train', '--model', *model, '--data', str(music), '--out', str(out)]
+    words += ['--units', '16', '--depth', '2', '--streams', '4', '--steps', '40', '--epochs', '2']
+    words += ['--weight', 'Anon=3', '--shake', '4', '--precision', 'mixed', '--rate', '0.01']
+    assert main([*words, '--develop', str(music), '--evaluate-every', '8', '--quiet']) == 0
+    card = (out / 'improviser.md').read_text()
+    assert 'Anon 3 times' in card and 'precision mixed' in card and told in card
+    assert not (out / 'improviser.tflite').exists()
+    with (out / 'curve.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]['nats_per_note']) < float(rows[0]['nats_per_note'])
+
+
+def test_fine_tunes_what_was_trained(tmp_path, music, trained):
+    out = tmp_path / 'fine'
+    found = train(
+        options(music, out, epochs=1, start_from=str(trained / 'improviser.keras')), False
+    )
+    with (out / 'curve.csv').open() as file, (trained / 'curve.csv').open() as before:
+        first, anew = next(csv.DictReader(file)), next(csv.DictReader(before))
+    assert float(first['nats_per_note']) < float(anew['nats_per_note'])
+    assert found.with_suffix('.tflite').is_file()

@@ -1,0 +1,104 @@
+"""What a network plays after a real opening, heard and counted."""
+
+import wave
+
+from midi_folder import folder_of_scales
+import numpy as np
+import pytest
+
+from improv_ros.cli import main
+from improv_ros.event_text import is_note_on
+from improv_ros.improvising import load_model
+from improv_ros.improvising.runtime import DEFAULT_MODEL
+from improv_ros.improvising.vocabulary import Keyboard
+from improv_ros.training.continuation import go_on, opening_of
+from improv_ros.training.dataset import load_dataset
+from improv_ros.training.evaluation import measure_runtime
+from improv_ros.training.speed import measure_speed
+
+
+@pytest.fixture(scope='module')
+def music(tmp_path_factory):
+    return folder_of_scales(tmp_path_factory.mktemp('music'), 4, 650)
+
+
+@pytest.fixture(scope='module')
+def dataset(music):
+    return load_dataset([music], music / 'cache', progress=False)
+
+
+def test_goes_on_after_an_opening_and_ends_with_all_keys_up(dataset):
+    opening = opening_of(dataset.performance(0), seconds=5)
+    assert 4_000_000_000 < opening[-1].time < 5_000_000_000
+    played = go_on(load_model(), opening, seconds=8, seed=2)
+    assert played == go_on(load_model(), opening, seconds=8, seed=2)
+    assert played[0].time >= opening[-1].time
+    assert sum(is_note_on(event) for event in played) > 8
+    keyboard = Keyboard()
+    for event in [*opening, *played]:
+        keyboard.take(event)
+    assert not keyboard.down and not keyboard.pedal
+
+
+def test_a_file_of_8_bits_is_a_quarter_and_knows_almost_as_much(tmp_path, dataset, capsys):
+    out = tmp_path / 'small.tflite'
+    source = str(DEFAULT_MODEL.with_suffix('.keras'))
+    assert main(['export', source, '--int8', '--out', str(out)]) == 0
+    assert '1.' in capsys.readouterr().out
+    assert out.stat().st_size < 0.3 * DEFAULT_MODEL.stat().st_size
+    from improv_ros.improvising.runtime import load_runtime
+
+    full, small = (
+        measure_runtime(load_runtime(path, 'litert'), dataset, [0])
+        for path in (DEFAULT_MODEL, out)
+    )
+    assert small.per_note == pytest.approx(full.per_note, rel=0.02)
+
+
+def test_a_runtime_is_measured_as_the_network_is(dataset):
+    from improv_ros.improvising.runtime import load_network, load_runtime
+    from improv_ros.training.evaluation import measure
+    from improv_ros.training.streams import Streams
+
+    network = Streams(load_network(DEFAULT_MODEL.with_suffix('.keras')), 1)
+    one = measure(network, dataset, [1])
+    other = measure_runtime(load_runtime('', 'litert'), dataset, [1])
+    assert other.notes == one.notes == 650
+    for factor in ('time', 'what', 'velocity'):
+        assert getattr(other, factor) == pytest.approx(getattr(one, factor), rel=1e-3)
+
+
+def test_writes_what_it_plays_as_sound(music, tmp_path, capsys):
+    words = ['listen', str(music), '--out', str(tmp_path), '--openings', '2']
+    assert main([*words, '--opening', '3', '--seconds', '3']) == 0
+    files = sorted(tmp_path.glob('*.wav'))
+    assert [path.name[:2] for path in files] == ['1-', '2-']
+    assert len(list(tmp_path.glob('*.mid'))) == 2
+    assert 'then the robot' in capsys.readouterr().out
+    with wave.open(str(files[0])) as sound:
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
+        assert 5 < sound.getnframes() / sound.getframerate() < 12
+    assert np.abs(samples).max() > 3000
+
+
+def test_speed_is_measured_in_a_process_of_its_own():
+    speed = measure_speed('litert', notes=60)
+    assert 0 < speed.hearing[0] <= speed.hearing[1]
+    assert 0 < speed.playing[0] <= speed.playing[1]
+    assert speed.load > 0 and speed.answering > 0 and 20 < speed.memory < 1000
+
+
+def test_the_page_has_every_table(music, tmp_path, capsys):
+    words = ['evaluate', str(music), '--notes', '1300', '--learn', str(music), '--quiet']
+    assert main([*words, '--generate', '2', '--write', str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    page = (tmp_path / 'improviser.md').read_text()
+    for row in (
+        '| unigram |',
+        '| bigram |',
+        '| 5-gram |',
+        '| improviser (5.2 MB) |',
+        '| velocity |',
+    ):
+        assert row in page and row in shown
+    assert (tmp_path / 'improviser.png').read_bytes().startswith(b'\x89PNG')
