@@ -39,7 +39,7 @@ from improv_ros.event_text import (
 from improv_ros.listening.audio_chunk import AudioChunk
 from improv_ros.listening.echo import EchoCanceller
 from improv_ros.listening.resampling import Resampler
-from improv_ros.listening.spectral import SpectralEstimator
+from improv_ros.listening.runtime import load_estimator
 from improv_ros.listening.transcription import StreamingTranscriber
 from improv_ros.playing.render import render
 
@@ -95,7 +95,7 @@ def mix(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def transcribe(sound: np.ndarray) -> list[TimedEvent]:
-    transcriber = StreamingTranscriber(SpectralEstimator())
+    transcriber = StreamingTranscriber(load_estimator())
     resampler = Resampler(transcriber.sample_rate)
     chunk = AudioChunk(np.round(sound).astype(np.int16)[:, np.newaxis], RATE, 0, 0)
     events = []
@@ -106,7 +106,7 @@ def transcribe(sound: np.ndarray) -> list[TimedEvent]:
 
 def cancel(sent: list[TimedEvent], heard: list[TimedEvent]) -> list[TimedEvent]:
     """What is passed on, each event being told when the node would tell it."""
-    latency = round(StreamingTranscriber(SpectralEstimator()).latency * SECOND)
+    latency = round(StreamingTranscriber(load_estimator()).latency * SECOND)
     told = [(event.time, False, event) for event in sent]
     told += [(event.time + latency, True, event) for event in heard]
     canceller = EchoCanceller()
