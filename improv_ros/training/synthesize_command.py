@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--leave-out', nargs='+', default=[], metavar='NAME', help='MIDI files not to use'
     )
+    parser.add_argument(
+        '--nobody-plays', action='store_true', help='noise and speech alone; needs espeak-ng'
+    )
     parser.add_argument('--seed', type=int, default=1, help='of all chance (default 1)')
     parser.add_argument('--processes', type=int, default=1, help='side by side (default 1)')
     parser.add_argument(
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             music=[Path(folder) for folder in arguments.music],
             terms=arguments.terms,
             leave_out=arguments.leave_out,
+            nobody_plays=arguments.nobody_plays,
             seed=arguments.seed,
             processes=arguments.processes,
             cache=Path(arguments.cache) if arguments.cache else out / 'cache',

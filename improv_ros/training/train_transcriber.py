@@ -24,7 +24,12 @@ from .transcriber_card import transcriber_card
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that only the transcriber has."""
     group = parser.add_argument_group('transcriber')
-    group.add_argument('--recordings', help='folder made by `improv synthesize`: its train/')
+    group.add_argument(
+        '--recordings',
+        nargs='+',
+        default=[],
+        help='folders made by `improv synthesize`: their train/',
+    )
     group.add_argument('--development', help='folder of recordings to measure on')
     group.add_argument('--analysts', type=int, default=1, help='processes that analyse sound')
 
@@ -56,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 class ListeningOptions:
     """What a training run is made of; the defaults are those of the shipped network."""
 
-    recordings: str  # folder of recordings to learn from, all of one length
+    recordings: list[str]  # folders of recordings to learn from, all of one length
     development: str  # folder of recordings to measure on
     out: str
     minutes: float = 0.0  # 0: no limit on time
@@ -99,7 +104,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     """
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    paths = recordings_in(Path(options.recordings))
+    paths = [path for folder in options.recordings for path in recordings_in(Path(folder))]
     checksum = checksum_of(paths)
     write_record(out, options.command, options=asdict(options), data=checksum)
     course = _course(options, paths, checksum)

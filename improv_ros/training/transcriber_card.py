@@ -40,7 +40,7 @@ def transcriber_card(
         [
             f'{len(paths)} recordings, {hours:.1f} hours, made by `improv synthesize`; checksum '
             f'over their notes `{checksum}`.',
-            *_sources(Path(options.recordings).parent / 'manifest.json'),
+            *_sources(options.recordings),
         ],
         [
             f'{how_long(progress)} A batch is {options.streams} recordings × {options.hops} hops '
@@ -53,16 +53,20 @@ def transcriber_card(
     )
 
 
-def _sources(manifest: Path) -> list[str]:
-    """Return what a set says of the pianos and the music that it was made of."""
-    try:
-        about = json.loads(manifest.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return []
-    pianos = [
-        f'- {piano["name"]}: {piano["licence"]} ({piano["source"]})'
-        for piano in about['pianos']
-        if not piano['held_out']
-    ]
-    music = [f'- {music["folder"]}: {music["terms"]}' for music in about['music']]
-    return [f'    {about["command"]}', '\n'.join(pianos), '\n'.join(music)]
+def _sources(folders: Sequence[str]) -> list[str]:
+    """Return what sets say of the commands, pianos and music that they were made by."""
+    commands: list[str] = []
+    pianos: dict[str, None] = {}
+    music: dict[str, None] = {}
+    for folder in folders:
+        try:
+            manifest = Path(folder).parent / 'manifest.json'
+            about = json.loads(manifest.read_text(encoding='utf-8'))
+        except (OSError, ValueError):
+            continue
+        commands.append(f'    {about["command"]}')
+        for piano in about['pianos']:
+            if not piano['held_out']:
+                pianos[f'- {piano["name"]}: {piano["licence"]} ({piano["source"]})'] = None
+        music |= {f'- {each["folder"]}: {each["terms"]}': None for each in about['music']}
+    return ['\n'.join(lines) for lines in (commands, pianos, music) if lines]

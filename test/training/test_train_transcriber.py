@@ -25,7 +25,7 @@ def losses(out):
 
 def test_learns_goes_on_and_tells_of_itself(tmp_path):
     folder, out = str(recordings(tmp_path / 'train')), tmp_path / 'out'
-    options = ListeningOptions(folder, folder, str(out), epochs=10, command='first', **SMALL)
+    options = ListeningOptions([folder], folder, str(out), epochs=10, command='first', **SMALL)
     model = train(options, progress_bar=False)
     assert losses(out)[-1] < 0.9 * losses(out)[0]
     assert load_network(model).units == 6
@@ -48,7 +48,9 @@ def test_the_card_names_the_pianos_and_the_music(tmp_path):
         'music': [{'folder': 'rolls', 'terms': 'MIT'}],
     }
     (tmp_path / 'set' / 'manifest.json').write_text(json.dumps(about))
-    options = ListeningOptions(str(folder), str(folder), str(tmp_path / 'out'), epochs=1, **SMALL)
+    options = ListeningOptions(
+        [str(folder)], str(folder), str(tmp_path / 'out'), epochs=1, **SMALL
+    )
     card = train(options, progress_bar=False).with_suffix('.md').read_text()
     assert 'improv synthesize set' in card
     assert '- grand: CC0 (a package)\n\n- rolls: MIT' in card

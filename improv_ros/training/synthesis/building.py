@@ -47,7 +47,7 @@ class Order:
 
     music: folders of MIDI files, `terms` the licence of each; leave_out: names of MIDI files,
     without folder and suffix, that must not be used; cache: folder for what is kept between
-    calls (banks and performances).
+    calls (banks and performances); nobody_plays: only noise and speech.
     """
 
     out: Path
@@ -61,6 +61,7 @@ class Order:
     processes: int
     cache: Path
     command: str = ''
+    nobody_plays: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return how many recordings each part is to have."""
@@ -81,6 +82,7 @@ class _Part:
     banks: dict[str, Path]
     weights: dict[str, float]
     music: Sequence[Music]
+    nobody_plays: bool
 
 
 def build_set(order: Order, progress: bool = True) -> dict[str, Any]:
@@ -146,6 +148,7 @@ def _part(
         {piano.name: banks[piano.name] for piano in pianos},
         {piano.name: piano.weight for piano in pianos},
         music,
+        order.nobody_plays,
     )
 
 
@@ -207,6 +210,7 @@ def _about(order: Order) -> dict[str, Any]:
         ],
         'left_out': sorted(order.leave_out),
         'pianos': [piano.about() for piano in order.pianos],
+        'nobody_plays': order.nobody_plays,
     }
 
 
@@ -222,7 +226,7 @@ def _same_set(path: Path, about: dict[str, Any]) -> None:
         return
     except (OSError, ValueError) as error:
         raise SynthesisError(f'{path} cannot be read: {error}') from error
-    for name in ('format', 'seed', 'music', 'left_out', 'pianos'):
+    for name in ('format', 'seed', 'music', 'left_out', 'pianos', 'nobody_plays'):
         if found.get(name) != about[name]:
             raise SynthesisError(
                 f'{path.parent} holds a set made with other {name}: make the new one in another '
@@ -299,7 +303,7 @@ def _make(number: int, index: int) -> float:
             _loaded[path] = load_bank(path)
         banks[name] = _loaded[path]
     random = np.random.default_rng([part.seed, part.number, index])
-    recording = make_recording(random, banks, part.weights, part.music)
+    recording = make_recording(random, banks, part.weights, part.music, part.nobody_plays)
     wav = recording.wav()
     stem = _stem(part.folder, index)
     recording.score.write(stem)

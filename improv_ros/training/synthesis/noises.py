@@ -6,6 +6,7 @@ import numpy as np
 from scipy import fft, signal
 
 from .bank import SAMPLE_RATE
+from .speech import make_speech
 
 _Noise = Callable[[np.random.Generator, int], np.ndarray]
 _VOWELS = np.array(
@@ -13,9 +14,11 @@ _VOWELS = np.array(
 )
 
 
-def draw_noises(random: np.random.Generator) -> list[str]:
-    """Return the names of one to three kinds of noise, by chance."""
-    names = list(NOISES)
+def draw_noises(random: np.random.Generator, spoken: bool = False) -> list[str]:
+    """Return the names of one to three kinds of noise, by chance; spoken: most often speech."""
+    names = [name for name in NOISES if name != 'speech']
+    if spoken and random.random() < 0.6:
+        return ['speech', *draw_noises(random)[: random.integers(0, 2)]]
     weights = np.array([3, 1.5, 2, 0.7, 1, 1, 1.5, 1.5])
     count = int(random.choice([1, 2, 3], p=[0.55, 0.33, 0.12]))
     drawn = random.choice(names, count, replace=False, p=weights / weights.sum())
@@ -199,4 +202,5 @@ NOISES: dict[str, _Noise] = {
     'knocks': _knocks,
     'motor': _motor,
     'fan': _fan,
+    'speech': make_speech,
 }

@@ -66,9 +66,13 @@ def make_recording(
     banks: dict[str, Bank],
     weights: dict[str, float],
     music: Sequence[Music],
+    nobody_plays: bool = False,
 ) -> Recording:
-    """Return a recording by chance: one of the pianos, one of the collections, one room."""
-    score, about = _music(random, music)
+    """Return a recording by chance: one of the pianos, one of the collections, one room.
+
+    nobody_plays: no note at all, but noise and speech.
+    """
+    score, about = _nothing() if nobody_plays else _music(random, music)
     names = sorted(banks)
     chances = np.array([weights[name] for name in names])
     piano = str(random.choice(names, p=chances / chances.sum()))
@@ -83,7 +87,7 @@ def make_recording(
     about['room'] = room.about() if room else None
     noiseless = len(score.notes) and random.random() < _NOISELESS
     if not noiseless:
-        noises = draw_noises(random)
+        noises = draw_noises(random, spoken=nobody_plays)
         noise = make_noise(noises, random, frames)
         if room and random.random() < 0.7:
             noise = _heard(noise, room, microphone, random)
@@ -104,12 +108,16 @@ def make_recording(
 def _music(random: np.random.Generator, music: Sequence[Music]) -> tuple[Score, dict[str, object]]:
     chance = random.random()
     if chance < NEGATIVES:
-        return make_score([], []), {'music': 'none', 'terms': 'made by the program'}
+        return _nothing()
     if chance < NEGATIVES + EXERCISES or not music:
         return exercise(random, SECONDS), {'music': 'exercises', 'terms': 'made by the program'}
     collection = music[int(random.integers(len(music)))]
     score, name = collection.window(random, SECONDS * SLOWEST)
     return varied(score, random, SECONDS), {'music': name, 'terms': collection.terms}
+
+
+def _nothing() -> tuple[Score, dict[str, object]]:
+    return make_score([], []), {'music': 'none', 'terms': 'made by the program'}
 
 
 def _heard(
