@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import multiprocessing
 from multiprocessing.connection import Connection
 import os
+from pathlib import Path
 import resource
 import time
 
@@ -83,7 +84,8 @@ def _measure(connection: Connection, runtime: str, model_path: str, notes: int) 
     hearing, now = _hearing(model, notes)
     answering = _answering(model, now)
     playing = _playing(model, notes)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    memory = pages * resource.getpagesize() / 2**20
     connection.send(
         Speed(
             load,
