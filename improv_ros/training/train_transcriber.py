@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
         analysts=arguments.analysts,
         start_from=arguments.start_from,
+        rate=arguments.rate or ListeningOptions.rate,
         command=f'improv {shlex.join(sys.argv[1:])}',
     )
     print(f'{train(options, not arguments.quiet)}: trained')
