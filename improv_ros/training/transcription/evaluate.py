@@ -176,5 +176,7 @@ def _report(
     print(f'algorithmic latency of a note, from delay, lookahead and hop: {latency * 1000:.0f} ms')
     if arguments.save:
         name = Path(arguments.model_file).stem or 'transcriber'
+        if delay is not None:
+            name += f', delay {1000 * delay * estimator.hop // estimator.sample_rate} ms'
         Measurement(name, latency, recordings, heard).save(arguments.save)
     return 0
