@@ -17,7 +17,7 @@ demo: $(VENV)/demo-ready
 test: $(VENV)/test-ready lint
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
-# The tests without nodes, devices, training and the data sets beside the repository.
+# The tests without nodes, devices, training and the data sets beside the repository: a minute.
 REAL := test/system test/training test/event_text/test_round_trip_of_data.py test/bags \
 	test/listening/test_device_source.py test/playing/test_ports.py \
 	test/playing/test_synth_output.py test/playing/test_keyboards.py test/examples
