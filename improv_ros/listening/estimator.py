@@ -12,6 +12,9 @@ PITCHES = 88
 
 PerPitch = npt.NDArray[np.float32]
 
+BELIEFS = ('onset', 'frame', 'offset', 'velocity')
+"""What a network believes about each key, in this order."""
+
 _NEVER: PerPitch = np.zeros(PITCHES, np.float32)
 
 

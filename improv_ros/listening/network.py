@@ -23,10 +23,8 @@ import keras
 from keras import layers, ops
 import numpy as np
 
-from .estimator import PITCHES
+from .estimator import BELIEFS, PITCHES
 from .front_end import BANDS, BANDS_A_SEMITONE, SEMITONES, WINDOWS
-
-BELIEFS = ('onset', 'frame', 'offset', 'velocity')
 
 PARTIALS = (-24, -19, -12, 0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a key to where its undertones and overtones lie."""

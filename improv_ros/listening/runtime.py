@@ -14,7 +14,7 @@ from improv_ros.inference.model_files import MODELS, choose_file, read_descripti
 from improv_ros.inference.trial import try_out
 
 from .decoder import DECODING, IN_HOPS
-from .estimator import PITCHES, Estimate, Estimator, PerPitch
+from .estimator import BELIEFS, PITCHES, Estimate, Estimator, PerPitch
 from .front_end import BANDS, HOP, SAMPLE_RATE, SEMITONES, WINDOWS, FrontEnd
 from .spectral import SpectralEstimator
 
@@ -26,7 +26,6 @@ LONGEST_DELAY = 100  # hops
 MOST_DELAYS = 16
 LARGEST_BIAS = 0.1  # seconds
 
-BELIEFS = ('onset', 'frame', 'offset', 'velocity')
 _HEARD = [BELIEFS.index(name) for name in Estimate._fields]
 
 _Arrays = dict[str, npt.NDArray[np.float32]]

@@ -1,5 +1,7 @@
 """Processes that train one network together, each on batches of its own."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 from toy_run import follow, leave, toy, weights
@@ -38,11 +40,13 @@ def test_a_process_that_is_gone_is_told(tmp_path):
 
 
 def test_all_get_the_mean(tmp_path):
-    one, other = toy(tmp_path), toy(tmp_path)
-    partners = Partners(2, numbers_in(one.learnt()), every=1)
-    partners._barrier = type('Alone', (), {'wait': lambda self, seconds: 0})()
-    assign(one.learnt(), np.full(numbers_in(one.learnt()), 1, np.float32))
-    assign(other.learnt(), np.full(numbers_in(one.learnt()), 3, np.float32))
-    partners.meet(one.learnt(), 1)
-    partners.meet(other.learnt(), 0)
-    np.testing.assert_allclose(flat(other.learnt()), 2)
+    one, other = toy(tmp_path).learnt(), toy(tmp_path).learnt()
+    partners = Partners(2, numbers_in(one), every=1)
+    assign(one, np.full(numbers_in(one), 1, np.float32))
+    assign(other, np.full(numbers_in(one), 3, np.float32))
+    beside = Thread(target=partners.meet, args=(one, 1))
+    beside.start()
+    partners.meet(other, 0)
+    beside.join()
+    np.testing.assert_allclose(flat(one), 2)
+    np.testing.assert_allclose(flat(other), 2)

@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from improv_ros.training.dataset import DatasetError, load_dataset
+from improv_ros.training.whole_file import write_whole
 
 from .bank import Bank, is_bank, load_bank
 from .errors import SynthesisError
@@ -309,7 +310,7 @@ def _make(number: int, index: int) -> float:
     recording.score.write(stem)
     stem.with_suffix('.wav').write_bytes(wav)
     about = {'name': stem.name, **recording.about, 'sha256': hashlib.sha256(wav).hexdigest()}
-    _write_whole(stem.with_suffix('.json'), about)
+    _write_json(stem.with_suffix('.json'), about)
     return time.process_time() - begun
 
 
@@ -326,11 +327,10 @@ def _write_manifest(order: Order, about: dict[str, Any]) -> dict[str, Any]:
         for part in (TRAIN, HELD_OUT)
     }
     manifest = {**about, 'recordings': recordings}
-    _write_whole(order.out / _MANIFEST, manifest)
+    _write_json(order.out / _MANIFEST, manifest)
     return manifest
 
 
-def _write_whole(path: Path, content: dict[str, Any]) -> None:
-    part = path.with_name(path.name + '.part')
-    part.write_text(json.dumps(content, indent=1), encoding='utf-8')
-    os.replace(part, path)
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=1)
+    write_whole(path, lambda file: file.write(text.encode()))
