@@ -202,6 +202,12 @@ def main():
     parser.add_argument('--seconds', type=float, default=10.0, help='of each measurement')
     parser.add_argument('--rates', type=int, nargs='+', default=[5, 50, 500], help='notes/s')
     parser.add_argument('--loads', nargs='+', default=['idle', 'busy'], choices=('idle', 'busy'))
+    parser.add_argument(
+        '--computing',
+        type=int,
+        default=os.cpu_count(),
+        help='processes that make busy (default: one a processor; 0 where others do already)',
+    )
     parser.add_argument('--priorities', type=int, nargs='+', default=[0, 50], help='0: none')
     arguments = parser.parse_args()
     refused = apart(lambda: go_first(get_native_id(), 1)) if any(arguments.priorities) else ''
@@ -216,7 +222,7 @@ def main():
     for load in arguments.loads:
         busy = [
             processes.Process(target=compute, daemon=True)
-            for _ in range(os.cpu_count() if load == 'busy' else 0)
+            for _ in range(arguments.computing if load == 'busy' else 0)
         ]
         for process in busy:
             process.start()

@@ -1,8 +1,8 @@
 """What the network sees of the sound: spectra over a piano's scale, seen through three windows.
 
-Every hop, the last 48, 128 and 256 ms are each split into bands of a third of a semitone. The
-short window is quick to show an attack, the long one tells low keys apart. Each window rises
-slowly and falls fast, so that the newest sound weighs early.
+Every hop, the last 48, 128, 256 and 512 ms are each split into bands of a third of a semitone.
+The short windows are quick to show an attack, the long ones tell low keys apart. Each window
+rises slowly and falls fast, so that the newest sound weighs early.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from .estimator import LOWEST_PITCH
 
 SAMPLE_RATE = 16000  # Hz
 HOP = 160  # samples; 10 ms
-WINDOWS = (768, 2048, 4096)  # samples
+WINDOWS = (768, 2048, 4096, 8192)  # samples
 BANDS_A_SEMITONE = 3
 SEMITONES = 98  # from the lowest key on; what lies above the highest key holds its overtones
 BANDS = SEMITONES * BANDS_A_SEMITONE

@@ -5,12 +5,13 @@
     memory    = one GRU a key, all keys sharing its weights
     beliefs   = a key's memory, and those of the keys with which it shares overtones
 
-A key is heard like any other, a little higher: all weights but a gain and a bias for each key are
-shared between the keys, which learns from little and runs fast. Harmonically spaced inputs are
-those of Wei et al., "HPPNet: Modeling the harmonic structure and pitch invariance in piano
-transcription", ISMIR 2022; one recurrent network a key with shared weights and conditioned on
-its pitch, those of Kwon et al., "Towards efficient and real-time piano transcription using neural
-autoregressive models", TASLP 2024.
+A key is heard like any other, a little higher: all weights are shared between the keys, which
+learns from little and runs fast. A gain and a bias for each channel of each place make up for what
+differs: low keys have faint fundamentals and overtones that no window parts. Harmonically spaced
+inputs are those of Wei et al., "HPPNet: Modeling the harmonic structure and pitch invariance in
+piano transcription", ISMIR 2022; one recurrent network a key with shared weights and conditioned
+on its pitch, those of Kwon et al., "Towards efficient and real-time piano transcription using
+neural autoregressive models", TASLP 2024.
 
 What is believed at a hop is about the sound `delays` hops before, several delays side by side.
 Nothing looks ahead. The same layers run over whole windows in training (`read`) and one hop at a
@@ -26,10 +27,11 @@ import numpy as np
 from .estimator import BELIEFS, PITCHES
 from .front_end import BANDS, BANDS_A_SEMITONE, SEMITONES, WINDOWS
 
-PARTIALS = (-24, -19, -12, 0, 12, 19, 24, 28, 31, 34, 36)
+PARTIALS = (-24, -19, -12, 0, 12, 19, 24, 28, 31, 34, 36, 40, 43, 48)
 """Semitones from a key to where its undertones and overtones lie."""
 
 _SPAN = 3  # hops that a convolution sees
+_ATTACKS = 16  # channels of the first convolution
 
 
 class State(NamedTuple):
@@ -52,16 +54,16 @@ class TranscriptionNetwork(keras.Model):
         self,
         channels: int = 32,
         units: int = 48,
-        delays: tuple[int, ...] = (3, 5, 8),
+        delays: tuple[int, ...] = (3, 4, 5, 8),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.channels, self.units, self.delays = channels, units, tuple(delays)
-        self.attack = layers.Conv2D(16, (_SPAN, 5), activation='relu')
+        self.attack = layers.Conv2D(_ATTACKS, (_SPAN, 5), use_bias=False)
         self.semitone = layers.Conv2D(
             channels, (1, BANDS_A_SEMITONE), (1, BANDS_A_SEMITONE), activation='relu'
         )
-        self.change = layers.Conv2D(channels, (_SPAN, 3), activation='relu')
+        self.change = layers.Conv2D(channels, (_SPAN, 3), use_bias=False)
         self.squeeze = layers.Dense(channels // 2)
         self.harmonics = layers.Dense(units)
         self.surroundings = layers.Dense(units)
@@ -82,13 +84,14 @@ class TranscriptionNetwork(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         half, partials = self.channels // 2, len(PARTIALS)
         self.attack.build((None, None, BANDS, len(WINDOWS)))
-        self.semitone.build((None, None, BANDS, 16))
+        self.semitone.build((None, None, BANDS, _ATTACKS))
         self.change.build((None, None, SEMITONES, self.channels))
         self.squeeze.build((None, None, SEMITONES, self.channels))
         self.harmonics.build((None, None, PITCHES, half * partials))
         self.surroundings.build((None, None, 2 * self.channels))
-        self.gain = self.add_weight(name='gain', shape=(PITCHES, self.units), initializer='ones')
-        self.bias = self.add_weight(name='bias', shape=(PITCHES, self.units), initializer='zeros')
+        self.bands = self._places('bands', BANDS, _ATTACKS)
+        self.semitones = self._places('semitones', SEMITONES, self.channels)
+        self.keys = self._places('keys', PITCHES, self.units)
         self.gates_heard.build((None, PITCHES, self.units))
         self.gates_remembered.build((None, PITCHES, self.units))
         self.mention.build((None, None, PITCHES, self.units))
@@ -100,6 +103,14 @@ class TranscriptionNetwork(keras.Model):
             initializer=keras.initializers.Constant(-2),
         )
         self.built = True
+
+    def _places(self, name: str, places: int, channels: int) -> tuple[Any, Any]:
+        """Return a gain and a bias for each channel of each place."""
+        shape = (places, channels)
+        return (
+            self.add_weight(name=f'{name}_gain', shape=shape, initializer='ones'),
+            self.add_weight(name=f'{name}_bias', shape=shape, initializer='zeros'),
+        )
 
     def start(self, batch: int = 1) -> State:
         """Return the state before the first hop."""
@@ -142,20 +153,26 @@ class TranscriptionNetwork(keras.Model):
     def _hear(self, spectra: Any, state: State) -> tuple[Any, Any, Any]:
         """What the memory hears of each key, (batch, hops, 88, units), and the new past."""
         spectra = ops.concatenate([state.spectra, spectra], axis=1)
-        semitones = self.semitone(self.attack(_widen(spectra, 2, 2)))
+        semitones = self.semitone(_fire(self.attack(_widen(spectra, 2, 2)), self.bands))
         semitones = ops.concatenate([state.semitones, semitones], axis=1)
-        change = self.change(_widen(semitones, 1, 1))
+        change = _fire(self.change(_widen(semitones, 1, 1)), self.semitones)
         overall = ops.concatenate([ops.mean(change, axis=2), ops.max(change, axis=2)], axis=-1)
         heard = _each(self.harmonics, _partials(_each(self.squeeze, change), SEMITONES))
         heard = heard + _each(self.surroundings, overall)[:, :, None]
         past = 1 - _SPAN
-        return ops.relu(heard * self.gain + self.bias), spectra[:, past:], semitones[:, past:]
+        return _fire(heard, self.keys), spectra[:, past:], semitones[:, past:]
 
     def _believe(self, memory: Any) -> Any:
         mentioned = _partials(_each(self.mention, memory), PITCHES)
         together = _each(self.neighbours, ops.concatenate([mentioned, memory], axis=-1))
         beliefs = _each(self.beliefs, together) + self.touch
         return ops.reshape(beliefs, (*ops.shape(beliefs)[:3], len(self.delays), len(BELIEFS)))
+
+
+def _fire(heard: Any, places: tuple[Any, Any]) -> Any:
+    """What passes at each place, by its gain and bias."""
+    gain, bias = places
+    return ops.relu(heard * gain + bias)
 
 
 def _each(layer: layers.Dense, inputs: Any) -> Any:

@@ -20,7 +20,7 @@ from .spectral import SpectralEstimator
 
 SPECTRAL = 'spectral'  # the estimator that needs no model
 DEFAULT_MODEL = MODELS / 'transcriber.tflite'
-VERSION = 'spectra-1'  # of what the network is given, and of what it answers
+VERSION = 'spectra-2'  # of what the network is given, and of what it answers
 LARGEST = {'channels': 512, 'units': 1024}
 LONGEST_DELAY = 100  # hops
 MOST_DELAYS = 16

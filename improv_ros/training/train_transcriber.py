@@ -70,7 +70,7 @@ class ListeningOptions:
     seed: int = 1
     channels: int = 32
     units: int = 48
-    delays: list[int] = field(default_factory=lambda: [3, 5, 8])  # hops
+    delays: list[int] = field(default_factory=lambda: [3, 4, 5, 8])  # hops
     groups: int = 8
     streams: int = 2
     hops: int = 50  # so many of two streams fit a processor's cache

@@ -19,9 +19,10 @@ def lively_network(channels: int = 24, units: int = 40):
     for variable in network.variables:
         shape = variable.shape
         spread = 1.5 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.3
-        if variable.name in ('gain', 'bias', 'touch'):
+        if variable.name.endswith(('_gain', '_bias', 'touch')):
             spread = 0.5
-        variable.assign(random.normal(variable.name == 'gain', spread, shape).astype(np.float32))
+        middle = variable.name.endswith('_gain')
+        variable.assign(random.normal(middle, spread, shape).astype(np.float32))
     return network
 
 

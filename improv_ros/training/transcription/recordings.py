@@ -20,7 +20,7 @@ from improv_ros.listening.audio_chunk import AudioChunk, to_int16
 from improv_ros.listening.resampling import Resampler
 
 AUDIO = ('.wav', '.flac', '.ogg')
-CHUNK_SECONDS = 0.02  # as the microphone's
+CHUNK_SECONDS = 0.01  # as the microphone's
 NANOSECONDS = 1_000_000_000
 
 Notes = npt.NDArray[np.float64]  # (notes, 4): onset and offset in seconds, MIDI pitch, velocity
