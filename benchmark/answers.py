@@ -2,9 +2,9 @@
 
 For each strength of `follow`: how the density, mean pitch, mean velocity and length of answers
 go with those of their phrases (Pearson's correlation, and the mean absolute difference), and how
-answers end: how long the last note sounds, and how long the player had waited before it. Then how
-soon an answer comes: from when the phrase is known to have ended to its first event, and the
-network's part of it.
+answers end: how long the last note sounds, how long the player had waited before it, and how often
+the last chord has the tonic of the phrase. Then how soon an answer comes: from when the phrase is
+known to have ended to its first event, and the network's part of it.
 
     python benchmark/answers.py FOLDER [--answers 60] [--follow 0 0.7 1]
 """
@@ -21,6 +21,7 @@ from performances import MS, PROCESSOR_TIME, SECOND, clock_of, notes, performanc
 
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on, note_off
 from improv_ros.improvising import Conversation, Settings
+from improv_ros.improvising.key import tonic_of
 from improv_ros.improvising.model import Model
 from improv_ros.improvising.runtime import Runtime, load_runtime
 
@@ -95,15 +96,20 @@ def character(events: list[TimedEvent]) -> tuple[float, ...]:
     return len(begun) / max(seconds, 0.5), begun[:, 1].mean(), begun[:, 2].mean(), seconds
 
 
-def ending(events: list[TimedEvent]) -> tuple[float, float]:
-    """Return how long the last note sounds, by key or pedal, and the wait before the last chord.
+def ending(events: list[TimedEvent], tonic: int) -> tuple[float, ...]:
+    """Return how an answer ends.
 
-    Both are in seconds.
+    How long the last note sounds, by key or pedal, and the wait before the last chord, both in
+    seconds; whether that chord has the tonic, and whether its lowest note is the tonic.
     """
-    onsets = notes(events)[:, 0]
-    before = onsets[onsets < onsets[-1] - 0.05]
+    begun = notes(events)
+    onsets = begun[:, 0]
+    last = onsets >= onsets[-1] - 0.05
+    before = onsets[~last]
     wait = onsets[-1] - before[-1] if len(before) else 0.0
-    return events[-1].time / SECOND - onsets[-1], wait
+    chord = begun[last, 1]
+    at_home = chord % 12 == tonic
+    return events[-1].time / SECOND - onsets[-1], wait, at_home.any(), at_home[chord.argmin()]
 
 
 def main() -> None:
@@ -124,7 +130,7 @@ def main() -> None:
         for seed, phrase in enumerate(heard):
             said, *first = answer(phrase, model, runtime, Settings(follow=follow), seed)
             given.append(character(said))
-            endings.append(ending(said))
+            endings.append(ending(said, tonic_of(notes(phrase)[:, 1].astype(int))))
             soon.append(first)
         print(f'\nfollow {follow:g}: {len(heard)} answers')
         print(f'{"":<18}{"phrases":>9}{"answers":>9}{"correlation":>13}{"difference":>12}')
@@ -134,9 +140,11 @@ def main() -> None:
             print(
                 f'{figure:<18}{phrase.mean():9.1f}{reply.mean():9.1f}{together:13.2f}{apart:12.2f}'
             )
-        ring, wait = np.percentile(np.array(endings), [10, 50, 90], axis=0).T
+        ring, wait = np.percentile(np.array(endings)[:, :2], [10, 50, 90], axis=0).T
+        home, lowest = np.mean(endings, axis=0)[2:]
         print('the last note sounds, s, p10/50/90:     {:.2f} / {:.2f} / {:.2f}'.format(*ring))
         print('the wait before the last chord, s:      {:.2f} / {:.2f} / {:.2f}'.format(*wait))
+        print(f'the tonic in the last chord: {home:.0%}, as its lowest note: {lowest:.0%}')
     whole, network = np.percentile(np.array(soon) * 1000, [50, 99], axis=0).T
     print('\nto the first event, ms, p50/99:  {:.1f} / {:.1f}'.format(*whole))
     print('the network in it, ms:           {:.1f} / {:.1f}'.format(*network))

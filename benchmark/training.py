@@ -10,14 +10,15 @@ import time
 
 import numpy as np
 
-from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING_BY_NOTE
+from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN
 
-SPOKEN = {
-    'improviser': AS_PLAYED,
-    'by-note': SOUNDING_BY_NOTE,
-    'performance-rnn': PERFORMANCE_RNN,
+# What each speaks, and what moves its memory.
+NETWORKS = {
+    'improviser': (AS_PLAYED, 'events'),
+    'by-note': (AS_PLAYED, 'notes'),
+    'performance-rnn': (PERFORMANCE_RNN, 'events'),
 }
-STEPS_PER_NOTE = {'improviser': 2.2, 'by-note': 2.0, 'performance-rnn': 4.0}  # on MAESTRO
+STEPS_PER_NOTE = {'improviser': 2.2, 'by-note': 2.2, 'performance-rnn': 4.0}  # on MAESTRO
 
 
 def batch(name: str, streams: int, steps: int) -> np.ndarray:
@@ -31,8 +32,6 @@ def batch(name: str, streams: int, steps: int) -> np.ndarray:
     what = np.where(places % 2, keys, 88 + (keys - 1) % 88)
     what[:, 0] = 178
     columns = [random.integers(0, 40, shape), what, np.where(places % 2, 16, 0) + 0 * what]
-    if name == 'by-note':
-        columns.append(random.integers(0, 40, shape))
     return np.stack(columns, axis=-1).astype(np.int32)
 
 
@@ -44,7 +43,8 @@ def measure(size: str, streams: int, steps: int, batches: int) -> str:
 
     name, _, shape = size.partition(':')
     units, _, depth = shape.partition('x')
-    network = networks.build(SPOKEN[name], int(units), int(depth))
+    spoken, moved_by = NETWORKS[name]
+    network = networks.build(spoken, int(units), int(depth), moved_by=moved_by)
     model = Streams(network, streams)
     model.compile(optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0), loss=surprise)
     events, fresh = batch(name, streams, steps), np.zeros(streams, np.float32)

@@ -30,6 +30,9 @@ _WAITS = np.log1p(TIME_VALUES)
 SLOWING = MOST_PACE * _WAITS
 """Nats that make waits longer, as at the end of a piece."""
 
+HOMING = 3.0
+"""Nats that make the tonic likelier as the end comes near."""
+
 _PITCHES = LOWEST_PITCH + np.arange(KEYS)
 _VELOCITIES = np.array([velocity_value(step) for step in range(1, VELOCITIES + 1)])
 
@@ -39,12 +42,13 @@ class Aim:
     """What to keep near; None leaves it free.
 
     density: notes a second, from lowest to highest; pitch, velocity: mean and standard
-    deviation, in MIDI numbers.
+    deviation, in MIDI numbers; tonic: 0 (C) to 11, what to come home to at the end.
     """
 
     density: tuple[float, float] | None = None
     pitch: tuple[float, float] | None = None
     velocity: tuple[float, float] | None = None
+    tonic: int | None = None
 
 
 HUMAN = Aim(density=(2.5, 6.5))
@@ -59,7 +63,16 @@ def aim_at(character: Character) -> Aim:
         None if density is None else (density, density),
         (character.pitch, character.pitch_spread),
         (character.velocity, character.velocity_spread),
+        character.tonic,
     )
+
+
+def homing(tonic: int | None) -> np.ndarray:
+    """Return nats (WHATS,) that draw what is pressed to a tonic; None: nowhere."""
+    bias = np.zeros(WHATS)
+    if tonic is not None:
+        bias[PRESS : PRESS + KEYS] = HOMING * (tonic == _PITCHES % 12)
+    return bias
 
 
 class Leaning:

@@ -8,37 +8,24 @@
     velocity | memory, time, what
 
 Which keys are down follows from the events alone, so it is part of the state: the network
-need not spend its memory on it, and impossible events have probability zero.
+need not spend its memory on it, and impossible events have probability zero. In the variant of
+`note_network.py` the memory moves once a note.
 
 The same layers run over whole windows in training (`read`) and one event at a time when
-playing (`advance`).
+playing (`functions`).
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import layers, ops
 import numpy as np
 
-from .vocabulary import KEYS, PEDAL_DOWN, PEDAL_UP, PRESS, RELEASE, TIMES, VELOCITIES, WHATS
+from .vocabulary import MOVES, SWITCHES, TIMES, VELOCITIES, WHATS
 
 IMPOSSIBLE = -1e9
 """Added to the logit of an event that the keys now down rule out."""
-
-SWITCHES = KEYS + 1  # the keys and the pedal
-
-
-def _moves() -> np.ndarray:
-    """Return how each event, `START` included, moves each switch: +1, -1 or 0."""
-    moves = np.zeros((WHATS + 1, SWITCHES), np.float32)
-    keys = np.arange(KEYS)
-    moves[PRESS + keys, keys] = 1
-    moves[RELEASE + keys, keys] = -1
-    moves[PEDAL_DOWN, KEYS], moves[PEDAL_UP, KEYS] = 1, -1
-    return moves
-
-
-MOVES = _moves()
 
 
 class State(NamedTuple):
@@ -60,6 +47,9 @@ class EventNetwork(keras.Model):
     units, depth: of the LSTM layers. dropout: how much of what goes up, not of what goes on in
     time, is left out while training (Zaremba et al. 2014).
     """
+
+    moved_by: ClassVar[str] = 'events'
+    """What its memory takes a step for; a model's description says so."""
 
     def __init__(
         self, units: int = 384, depth: int = 1, dropout: float = 0.0, **kwargs: Any
@@ -105,8 +95,8 @@ class EventNetwork(keras.Model):
             head[1].build((None, head[0].units))
         self.built = True
 
-    def start(self, batch: int = 1) -> State:
-        """Return the state before the first event."""
+    def start(self, batch: int = 1) -> Any:
+        """Return the state before the first event, a `State`."""
         memory = np.zeros((batch, self.depth, self.units), np.float32)
         return State(memory, memory, np.zeros((batch, SWITCHES), np.float32))
 
@@ -122,41 +112,83 @@ class EventNetwork(keras.Model):
             axis=-1,
         )
 
-    def read(self, events: Any, state: State, training: bool = False) -> tuple[Any, Any, State]:
+    def read(self, events: Any, state: Any, training: bool = False) -> tuple[Any, Any, Any]:
         """Read a window of steps, int (batch, steps, 3).
 
         Returns the memory (batch, steps, units) and the keys (batch, steps, 89) after each
         step, and the state after the last.
         """
-        keys = state.keys[:, None] + ops.cumsum(ops.take(MOVES, events[..., 1], axis=0), axis=1)
-        below = self.embed(events, keys)
-        h, c = [], []
-        for number, lstm in enumerate(self.memory):
-            above, last_h, last_c = lstm(
-                self.forget(below, training=training),
-                initial_state=[state.h[:, number], state.c[:, number]],
-            )
-            below = below + above if number else above
-            h.append(last_h)
-            c.append(last_c)
-        memory = self.forget(below, training=training)
-        return memory, keys, State(ops.stack(h, axis=1), ops.stack(c, axis=1), keys[:, -1])
-
-    def advance(self, event: Any, state: State) -> State:
-        """Read one step, int (batch, 3)."""
-        keys = state.keys + ops.take(MOVES, event[:, 1], axis=0)
-        below = self.embed(event, keys)
-        h, c = [], []
-        for number, lstm in enumerate(self.memory):
-            above, (last_h, last_c) = lstm.cell(below, [state.h[:, number], state.c[:, number]])
-            below = below + above if number else above
-            h.append(last_h)
-            c.append(last_c)
-        return State(ops.stack(h, axis=1), ops.stack(c, axis=1), keys)
+        keys = self.down(events, state)
+        memory, h, c = self.remember(self.embed(events, keys), state, training)
+        return memory, keys, State(h, c, keys[:, -1])
 
     def recall(self, h: Any) -> Any:
         """Return the memory (batch, units) of a state's `h`, as the heads take it."""
         return ops.sum(h, axis=1)
+
+    def functions(self) -> dict[str, Callable[..., dict[str, Any]]]:
+        """Return what a runtime calls: functions of named arrays, by name.
+
+        advance: reads one step, int (batch, 3), and returns the state's arrays after it. time,
+        what, velocity: return the `logits` of the next step's factors.
+        """
+
+        def advance(event: Any, h: Any, c: Any, keys: Any) -> dict[str, Any]:
+            keys = keys + ops.take(MOVES, event[:, 1], axis=0)
+            h, c = self.move(self.embed(event, keys), h, c)
+            return {'h': h, 'c': c, 'keys': keys}
+
+        def time(h: Any) -> dict[str, Any]:
+            return {'logits': self.time_logits(self.recall(h))}
+
+        def what(h: Any, keys: Any, time: Any) -> dict[str, Any]:
+            return {'logits': self.what_logits(self.recall(h), keys, time)}
+
+        def velocity(h: Any, time: Any, what: Any) -> dict[str, Any]:
+            return {'logits': self.velocity_logits(self.recall(h), time, what)}
+
+        return {'advance': advance, 'time': time, 'what': what, 'velocity': velocity}
+
+    def down(self, events: Any, state: Any) -> Any:
+        """Return which switches are down after each step of a window, (batch, steps, 89)."""
+        return state.keys[:, None] + ops.cumsum(ops.take(MOVES, events[..., 1], axis=0), axis=1)
+
+    def remember(
+        self, read: Any, state: Any, training: bool, moving: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Take the LSTM through a window of its inputs, (batch, steps, read_width).
+
+        moving: bool (batch, steps), what it takes a step for; None: everything. Returns the
+        memory (batch, steps, units) after each, and h and c after the last.
+        """
+        below, h, c = read, [], []
+        if moving is not None:
+            moved = ops.cumsum(ops.cast(moving, 'int32'), axis=1)[..., None] > 0
+        for number, lstm in enumerate(self.memory):
+            before = state.h[:, number]
+            above, last_h, last_c = lstm(
+                self.forget(below, training=training),
+                initial_state=[before, state.c[:, number]],
+                mask=moving,
+            )
+            if moving is not None:
+                # Up to a window's first move Keras gives zeros, not what was remembered.
+                above = ops.where(moved, above, ops.cast(before[:, None], above.dtype))
+            below = below + above if number else above
+            h.append(last_h)
+            c.append(last_c)
+        memory = self.forget(below, training=training)
+        return memory, ops.stack(h, axis=1), ops.stack(c, axis=1)
+
+    def move(self, read: Any, h: Any, c: Any) -> tuple[Any, Any]:
+        """Take the LSTM one step, for an input (batch, read_width); return h and c after it."""
+        below, after = read, []
+        for number, lstm in enumerate(self.memory):
+            above, both = lstm.cell(below, [h[:, number], c[:, number]])
+            below = below + above if number else above
+            after.append(both)
+        h, c = (ops.stack(layers, axis=1) for layers in zip(*after, strict=True))
+        return h, c
 
     def time_logits(self, memory: Any) -> Any:
         """Return logits (..., TIMES) of when the next event comes."""
@@ -175,7 +207,7 @@ class EventNetwork(keras.Model):
         given = ops.concatenate([memory, self.time(time), self.what(what)], axis=-1)
         return _through(self.velocity_head, given)
 
-    def nats(self, events: Any, state: State, training: bool = False) -> tuple[Any, State]:
+    def nats(self, events: Any, state: Any, training: bool = False) -> tuple[Any, Any]:
         """Return how surprising steps are, given the ones before.
 
         events: int (batch, steps + 1, 3); the first step of each row is given, not guessed.

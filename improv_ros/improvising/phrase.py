@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .key import tonic_of
 from .settings import SECOND
 
 LATEST_NOTES = 200  # a long phrase is answered in the manner of its end
@@ -15,7 +16,7 @@ class Character(NamedTuple):
     """How notes sound on the whole.
 
     density: notes a second, None where there are too few to tell; pitch and velocity: their
-    means in MIDI numbers, each with its standard deviation.
+    means in MIDI numbers, each with its standard deviation; tonic: of the key, 0 (C) to 11.
     """
 
     density: float | None
@@ -23,6 +24,7 @@ class Character(NamedTuple):
     pitch_spread: float
     velocity: float
     velocity_spread: float
+    tonic: int
 
 
 class Phrase:
@@ -58,4 +60,5 @@ class Phrase:
             float(pitches.std()),
             float(velocities.mean()),
             float(velocities.std()),
+            tonic_of(pitch for _, pitch, _ in self._notes),
         )

@@ -5,8 +5,9 @@ never changed in place, so whoever holds an older one can go back to it.
 """
 
 from collections.abc import Callable
+import inspect
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +17,20 @@ from improv_ros.inference.litert import litert_functions
 from improv_ros.inference.model_files import MODELS, choose_file, read_description
 from improv_ros.inference.trial import try_out
 
-from .vocabulary import FIRST_STEP, KEYS, PRESS, TIMES, VELOCITIES, VERSION, WHATS, Step
+from .vocabulary import (
+    FIRST_STEP,
+    LONGEST_WAIT,
+    MOVES,
+    PRESS,
+    RELEASE,
+    SWITCHES,
+    TIME_VALUES,
+    TIMES,
+    VELOCITIES,
+    VERSION,
+    WHATS,
+    Step,
+)
 
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
 LARGEST = {'units': 4096, 'depth': 16}
@@ -27,12 +41,14 @@ class Memory(NamedTuple):
     """A network's state after some events, for one performance.
 
     h, c: float32 (1, layers, units), the LSTM's; keys: float32 (1, 89), 1 where a key or,
-    last, the pedal is down.
+    last, the pedal is down; last: float32 (1, 2), where the LSTM moves once a note, of the
+    last event the ticks since the press before it, and what it was.
     """
 
     h: np.ndarray
     c: np.ndarray
     keys: np.ndarray
+    last: np.ndarray = np.zeros((1, 2), np.float32)
 
 
 class Runtime(Protocol):
@@ -58,13 +74,16 @@ class NetworkRuntime:
     """A runtime made of the network's four functions, whoever compiled them.
 
     functions: `advance`, `time`, `what`, `velocity`, each taking named arrays and returning
-    named arrays, as `signatures` says.
+    named arrays, as `EventNetwork.functions` says.
     """
+
+    given: ClassVar[tuple[str, ...]] = ('h',)
+    """What of a memory every head is given."""
 
     def __init__(self, functions: dict[str, Callable[..., Any]], depth: int, units: int) -> None:
         self._functions = functions
         state = np.zeros((1, depth, units), np.float32)
-        self._start = Memory(state, state, np.zeros((1, KEYS + 1), np.float32))
+        self._start = Memory(state, state, np.zeros((1, SWITCHES), np.float32))
 
     def start(self) -> Memory:
         return self._start
@@ -73,19 +92,40 @@ class NetworkRuntime:
         after = self._functions['advance'](
             event=np.array([step], np.int32), h=memory.h, c=memory.c, keys=memory.keys
         )
-        return Memory(*(np.asarray(after[name]) for name in Memory._fields))
+        return Memory(*(np.asarray(after[part]) for part in ('h', 'c', 'keys')))
 
     def time_logits(self, memory: Memory) -> np.ndarray:
-        return self._logits('time', h=memory.h)
+        return self._logits('time', memory)
 
     def what_logits(self, memory: Memory, time: int) -> np.ndarray:
-        return self._logits('what', h=memory.h, keys=memory.keys, time=_index(time))
+        return self._logits('what', memory, keys=memory.keys, time=_index(time))
 
     def velocity_logits(self, memory: Memory, time: int, what: int) -> np.ndarray:
-        return self._logits('velocity', h=memory.h, time=_index(time), what=_index(what))
+        return self._logits('velocity', memory, time=_index(time), what=_index(what))
 
-    def _logits(self, name: str, **inputs: np.ndarray) -> np.ndarray:
-        return np.asarray(self._functions[name](**inputs)['logits'])[0]
+    def _logits(self, name: str, memory: Memory, **others: np.ndarray) -> np.ndarray:
+        given = {part: getattr(memory, part) for part in self.given}
+        return np.asarray(self._functions[name](**{**given, **others})['logits'])[0]
+
+
+class NoteRuntime(NetworkRuntime):
+    """A runtime of a network whose LSTM moves once a note: nothing else takes a step of it."""
+
+    given: ClassVar[tuple[str, ...]] = ('h', 'keys', 'last')
+
+    def advance(self, memory: Memory, step: Step) -> Memory:
+        since, what = memory.last[0]
+        ticks = TIME_VALUES[step.time] + (0 if what < RELEASE else since)
+        last = np.array([[min(ticks, LONGEST_WAIT), step.what]], np.float32)
+        memory = memory._replace(keys=memory.keys + MOVES[step.what], last=last)
+        if step.what >= RELEASE:
+            return memory
+        after = self._functions['advance'](event=np.array([step], np.int32), **memory._asdict())
+        return memory._replace(h=np.asarray(after['h']), c=np.asarray(after['c']))
+
+
+KINDS = {'events': NetworkRuntime, 'notes': NoteRuntime}
+"""The runtimes, by what moves the memory of their networks."""
 
 
 def _index(number: int) -> np.ndarray:
@@ -113,12 +153,12 @@ def load_here(path: Path) -> Runtime:
 
     Raises ModelError like `load_runtime`.
     """
-    about = _about(path)
+    about = read_about(path)
     if path.suffix == '.tflite':
         functions = litert_functions(path, _FUNCTIONS)
     else:
         functions = signatures(load_network(path))
-    loaded = NetworkRuntime(functions, about['depth'], about['units'])
+    loaded = KINDS[about['memory']](functions, about['depth'], about['units'])
     try:
         _warm_up(loaded)
     except (RuntimeError, TypeError, ValueError) as error:
@@ -129,6 +169,7 @@ def load_here(path: Path) -> Runtime:
 def _warm_up(runtime: Runtime) -> None:
     """Call every function once: a first call compiles, and tells whether the sizes fit."""
     memory = runtime.advance(runtime.start(), FIRST_STEP)
+    memory = runtime.advance(memory, Step(0, PRESS, 1))
     for logits, size in (
         (runtime.time_logits(memory), TIMES),
         (runtime.what_logits(memory, 0), WHATS),
@@ -138,55 +179,57 @@ def _warm_up(runtime: Runtime) -> None:
             raise ValueError(f'logits of shape {logits.shape}, not ({size},)')
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """Return what the JSON beside a model says, after checking that we speak its vocabulary."""
-    return read_description(path, 'vocabulary', VERSION, LARGEST)
+def read_about(path: Path, vocabulary: str = VERSION) -> dict[str, Any]:
+    """Return what the JSON beside a model says, `memory` being one of `KINDS`.
+
+    Raises ModelError for a description that is missing, damaged, of another vocabulary or of a
+    kind of network that is not known here.
+    """
+    about = read_description(path, 'vocabulary', vocabulary, LARGEST)
+    kind = about.setdefault('memory', 'events')  # of which the first models had no other
+    if kind not in tuple(KINDS):
+        raise ModelError(
+            f'{path} has a memory that is moved by {kind!r}, and this version of improv_ros runs '
+            f'those moved by {" or ".join(KINDS)}: take a model made for it, or train one with '
+            '`improv train`'
+        )
+    return about
 
 
 def load_network(path: Path) -> Any:
-    """Return the `EventNetwork` in a `.keras` file. Raises ModelError if that cannot be.
+    """Return the network in a `.keras` file, one of `NETWORKS`.
+
+    Raises ModelError if that cannot be.
 
     Only numbers are read from the file. What layers a network has is known here, so whatever
     else the file says, which Keras could be made to execute, is never looked at.
     """
     prepare_tensorflow(path)
-    about = _about(path)
-    from .network import EventNetwork
+    about = read_about(path)
+    from .note_network import NETWORKS
 
-    network = EventNetwork(about['units'], about['depth'])
+    network = NETWORKS[about['memory']](about['units'], about['depth'])
     network.build()
     read_weights(path, network, f'{about["units"]} units in {about["depth"]} layers')
     return network
 
 
 def signatures(network: Any) -> dict[str, Callable[..., Any]]:
-    """Return an `EventNetwork`'s four functions on one performance, for TensorFlow.
+    """Return a network's four functions on one performance, for TensorFlow.
 
     These are what both runtimes run: TensorFlow as they are, LiteRT as exported from here.
     """
     import tensorflow as tf
 
-    from .network import State
-
-    state = tf.TensorSpec((1, network.depth, network.units), tf.float32)
-    keys = tf.TensorSpec((1, KEYS + 1), tf.float32)
     index = tf.TensorSpec((1,), tf.int32)
-    event = tf.TensorSpec((1, 3), tf.int32)
-
-    @tf.function(input_signature=[event, state, state, keys])
-    def advance(event: Any, h: Any, c: Any, keys: Any) -> dict[str, Any]:
-        return network.advance(event, State(h, c, keys))._asdict()
-
-    @tf.function(input_signature=[state])
-    def time(h: Any) -> dict[str, Any]:
-        return {'logits': network.time_logits(network.recall(h))}
-
-    @tf.function(input_signature=[state, keys, index])
-    def what(h: Any, keys: Any, time: Any) -> dict[str, Any]:
-        return {'logits': network.what_logits(network.recall(h), keys, time)}
-
-    @tf.function(input_signature=[state, index, index])
-    def velocity(h: Any, time: Any, what: Any) -> dict[str, Any]:
-        return {'logits': network.velocity_logits(network.recall(h), time, what)}
-
-    return {'advance': advance, 'time': time, 'what': what, 'velocity': velocity}
+    inputs = {'event': tf.TensorSpec((1, 3), tf.int32), 'time': index, 'what': index}
+    for part, value in network.start()._asdict().items():
+        inputs[part] = tf.TensorSpec(value.shape, tf.float32)
+    return {
+        name: tf.function(
+            function,
+            input_signature=[inputs[each] for each in inspect.signature(function).parameters],
+            autograph=False,
+        )
+        for name, function in network.functions().items()
+    }

@@ -40,7 +40,7 @@ class Settings:
     repetition_control: nats taken from the odds of a key for each time, but the first, that
         it lately followed the same three keys.
     follow: how much an answer leans towards the density, register and loudness of the phrase
-        that it answers: 0 not at all.
+        that it answers, and in the end towards its tonic: 0 not at all.
     lowest_pitch, highest_pitch: MIDI pitches the robot may play, both included.
     max_polyphony: most keys the robot holds at once.
     max_note_seconds: no key is held longer; a heard key held longer counts as silent.

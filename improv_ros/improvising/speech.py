@@ -1,9 +1,10 @@
 """One speech of the robot: events drawn from the model one after the other, to a good end.
 
 An answer does not stop like a clock. Within the window in which it may end it waits for a
-rest, which may be the shorter the later it is, and where the music takes none until the window
-closes, it ends after a whole chord. The music slows down on the way. Then keys are let go as
-the model would, and the pedal is up at last.
+rest, which may be the shorter the later it is if the tonic of the phrase was struck last, and
+where the music takes none until the window closes, it ends after a whole chord. The music slows
+down on the way and leans towards the tonic. Then keys are let go as the model would, and the pedal
+is up at last.
 """
 
 from collections import deque
@@ -13,7 +14,7 @@ import numpy as np
 from improv_ros.event_text import TimedEvent, is_note_on
 
 from .hands import Hands
-from .leaning import SLOWING, Aim, Leaning
+from .leaning import SLOWING, Aim, Leaning, homing
 from .model import Model, Snapshot
 from .repetition import Repetition
 from .sampling import Bias
@@ -55,6 +56,8 @@ class Speech:
         self._model, self._hands, self._random = model, hands, random
         self._repetition = repetition
         self._leaning = Leaning(aim, start)
+        self._tonic, self._homing = aim.tonic, homing(aim.tonic)
+        self._last_chord: list[int] = []
         hands.begin(start)
 
     def say_next(self, floor: int, settings: Settings) -> list[TimedEvent]:
@@ -85,7 +88,7 @@ class Speech:
         if event is None:
             return self._close(earliest)
         event = hands.in_bounds(event, earliest, settings)
-        if is_note_on(event) and self._may_end_before(event.time):
+        if is_note_on(event) and self._may_end_before(event.time, settings):
             self._closing_since = max(earliest, self._last_onset)
             return self.say_next(floor, settings)
         self._say(event)
@@ -125,8 +128,11 @@ class Speech:
         strength = settings.follow if settings.mode == 'respond' else 1.0
         leaning = self._leaning.bias(time, strength)
         repeated = self._repetition.bias(settings.repetition_control)
-        slowing = SLOWING * self._ending(time)
-        return leaning._replace(time=leaning.time + slowing, what=leaning.what + repeated)
+        ending = self._ending(time)
+        home = ending * strength * self._homing
+        return leaning._replace(
+            time=leaning.time + ending * SLOWING, what=leaning.what + repeated + home
+        )
 
     def _ending(self, time: int) -> float:
         """Return how far the end has come: 0 before the window, 1 once it is closed."""
@@ -137,11 +143,20 @@ class Speech:
         begin, finish = self.end
         return min(max((time - begin) / max(finish - begin, 1), 0.0), 1.0)
 
-    def _may_end_before(self, onset: int) -> bool:
+    def _at_home(self, settings: Settings) -> bool:
+        """Whether the tonic was struck last, or it does not matter."""
+        if self._tonic is None or not settings.follow:
+            return True
+        return self._tonic in {pitch % 12 for pitch in self._last_chord}
+
+    def _may_end_before(self, onset: int, settings: Settings) -> bool:
         """Whether this is the time to end, and the rest before the next onset a place to."""
         if self.end is None or self.first_onset is None or onset < self.end[0]:
             return False
-        rest = CHORD + (1 - self._ending(onset)) * (REST - CHORD)
+        ending = self._ending(onset)
+        rest: float = REST
+        if ending == 1 or self._at_home(settings):
+            rest = CHORD + (1 - ending) * (REST - CHORD)
         return onset - self._last_onset >= rest
 
     def _say(self, event: TimedEvent) -> None:
@@ -150,6 +165,9 @@ class Speech:
             pitch, velocity, _ = event.values
             self._leaning.press(event.time, pitch, velocity)
             self._repetition.press(pitch)
+            if event.time - self._last_onset >= CHORD:
+                self._last_chord.clear()
+            self._last_chord.append(pitch)
             self._last_onset = event.time
             if self.first_onset is None:
                 self.first_onset = event.time

@@ -40,6 +40,21 @@ PEDAL_DOWN, PEDAL_UP = 2 * KEYS, 2 * KEYS + 1
 WHATS = 2 * KEYS + 2
 START = WHATS  # what the network hears before the first event; it is never an answer
 
+SWITCHES = KEYS + 1  # what can be down: the keys and the pedal
+
+
+def _moves() -> np.ndarray:
+    moves = np.zeros((WHATS + 1, SWITCHES), np.float32)
+    keys = np.arange(KEYS)
+    moves[PRESS + keys, keys] = 1
+    moves[RELEASE + keys, keys] = -1
+    moves[PEDAL_DOWN, KEYS], moves[PEDAL_UP, KEYS] = 1, -1
+    return moves
+
+
+MOVES = _moves()
+"""How each event, `START` included, moves each switch: +1, -1 or 0."""
+
 VELOCITIES = 32  # loudness in steps of 4; velocity 0 of a step: this is no pressed key
 DRUM_CHANNEL = 9
 SUSTAIN = 64
@@ -55,8 +70,11 @@ TIME_VALUES = np.concatenate(
 ).astype(np.int64)
 """How long each of the `TIMES` time bins is, in ticks; longer waits count as the longest."""
 
-_NEAREST_BIN = np.abs(np.arange(801)[:, None] - TIME_VALUES[None, :]).argmin(axis=1)
-BIN_WIDTHS = np.bincount(_NEAREST_BIN, minlength=TIMES)
+LONGEST_WAIT = int(TIME_VALUES[-1])  # ticks
+NEAREST_BIN = np.abs(np.arange(LONGEST_WAIT + 1)[:, None] - TIME_VALUES[None, :]).argmin(axis=1)
+"""The time bin of each wait in ticks, up to the longest."""
+
+BIN_WIDTHS = np.bincount(NEAREST_BIN, minlength=TIMES)
 """How many waits in ticks, of those up to the longest, fall into each time bin."""
 
 
@@ -77,12 +95,12 @@ FIRST_STEP = Step(0, START, 0)
 
 def time_bin(ticks: int) -> int:
     """Return the bin nearest to a wait of so many ticks."""
-    return int(_NEAREST_BIN[min(max(ticks, 0), 800)])
+    return int(NEAREST_BIN[min(max(ticks, 0), LONGEST_WAIT)])
 
 
 def time_bins(ticks: np.ndarray) -> np.ndarray:
     """Return the bins nearest to an array of waits in ticks."""
-    return _NEAREST_BIN[np.clip(ticks, 0, 800)]
+    return NEAREST_BIN[np.clip(ticks, 0, LONGEST_WAIT)]
 
 
 def velocity_bin(velocity: int) -> int:

@@ -32,7 +32,7 @@ DESCRIPTIONS = {
     'temperature': ('Below 1 keeps to what is likely, above 1 dares more', ''),
     'top_p': ('Only the likeliest choices with together this probability are drawn from', ''),
     'repetition_control': ('Taken from a key each time it lately followed the same three', 'nats'),
-    'follow': ('How far an answer keeps to the density, register and loudness heard', ''),
+    'follow': ('How far an answer keeps to the density, register, loudness and key heard', ''),
     'lowest_pitch': ('Lowest pitch the robot may play', 'MIDI pitch'),
     'highest_pitch': ('Highest pitch the robot may play', 'MIDI pitch'),
     'max_polyphony': ('Most keys the robot holds at once', 'keys'),

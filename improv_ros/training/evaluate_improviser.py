@@ -16,14 +16,7 @@ from improv_ros.improvising.runtime import DEFAULT_MODEL
 from improv_ros.inference.errors import ModelError
 
 from .dataset import Dataset, DatasetError, load_dataset
-from .representations import (
-    AS_PLAYED,
-    AS_PLAYED_BY_NOTE,
-    PERFORMANCE_RNN,
-    SOUNDING,
-    SOUNDING_BY_NOTE,
-    Representation,
-)
+from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING, Representation
 
 RUNTIMES = ('litert', 'tensorflow')
 OPENING, CONTINUATION = 10.0, 60.0  # seconds
@@ -124,8 +117,8 @@ def surprise_tables(
     from .streams import Streams
 
     tables = {
-        '## Music as played, the pedal an event of its own': [AS_PLAYED, AS_PLAYED_BY_NOTE],
-        '## Music as it sounds, the pedal applied': [SOUNDING, PERFORMANCE_RNN, SOUNDING_BY_NOTE],
+        '## Music as played, the pedal an event of its own': [AS_PLAYED],
+        '## Music as it sounds, the pedal applied': [SOUNDING, PERFORMANCE_RNN],
     }
     page = []
     for heading, spoken in tables.items():
@@ -134,8 +127,6 @@ def surprise_tables(
             continue
         rows = []
         for representation in spoken if learnt else []:
-            if representation.only_notes_move:
-                continue  # of the same steps
             over = ' of its tokens' if representation is PERFORMANCE_RNN else ''
             for name, order in (('unigram', 1), ('bigram', 2), ('5-gram', 5)):
                 model = NGram(representation, order).learn(learnt, range(len(learnt)))

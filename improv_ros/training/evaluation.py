@@ -100,7 +100,7 @@ def measure(
         notes += int(representation.is_note(real).sum())
     time, what, velocity = nats.tolist()
     music = sum(seconds(dataset.performance(number)) for number in numbers)
-    moves = notes if representation.only_notes_move else None
+    moves = notes if model.network.moved_by == 'notes' else None
     return Surprise(time + exact, what, velocity, steps, notes, music, moves)
 
 

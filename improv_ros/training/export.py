@@ -32,6 +32,7 @@ def describe(network: Any, path: Path, vocabulary: str = VERSION) -> None:
     """Write PATH.json, which says what a network's files hold."""
     about = {
         'vocabulary': vocabulary,
+        'memory': network.moved_by,
         'units': network.units,
         'depth': network.depth,
         'parameters': int(network.count_params()),
@@ -41,11 +42,10 @@ def describe(network: Any, path: Path, vocabulary: str = VERSION) -> None:
 
 
 def litert(network: Any, int8: bool = False) -> bytes:
-    """Return the network as a LiteRT file of four functions on one performance.
+    """Return the network as a LiteRT file of its four functions on one performance.
 
-    advance(event, h, c, keys) reads a step; time, what and velocity give the logits of the
-    next one's factors. They are the functions of the same names that TensorFlow runs. int8:
-    weights in 8 bits, by dynamic-range quantisation.
+    They are the functions of the same names that TensorFlow runs. int8: weights in 8 bits, by
+    dynamic-range quantisation.
     """
     from improv_ros.improvising.runtime import signatures
 

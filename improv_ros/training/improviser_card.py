@@ -10,13 +10,7 @@ from .dataset import DEVELOPMENT_SHARE, Dataset
 from .evaluation import HEADER, Surprise
 from .loop import Progress
 from .model_card import how_long, write_card
-from .representations import (
-    AS_PLAYED,
-    PERFORMANCE_RNN,
-    SOUNDING,
-    SOUNDING_BY_NOTE,
-    Representation,
-)
+from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING, Representation
 
 if TYPE_CHECKING:
     from .train_event_lstm import Options
@@ -61,11 +55,11 @@ def _what(network: Any, representation: Representation) -> str:
             'peer that the improviser is measured against. No node plays it.'
         )
     pedal = 'as it is played'
-    if representation in (SOUNDING, SOUNDING_BY_NOTE):
+    if representation is SOUNDING:
         pedal = 'applied to the ends of notes, to compare networks'
-    by_note = ' Its memory moves once a note.' if representation.only_notes_move else ''
+    by_note = ' Its memory moves once a note.' if network.moved_by == 'notes' else ''
     played = '' if representation is AS_PLAYED else ' No node plays it.'
-    source = 'training/note_network' if by_note else 'improvising/network'
+    source = f'improvising/{"note_network" if by_note else "network"}'
     return (
         f'An LSTM over the events of a piano performance ({sizes}), vocabulary '
         f'`{representation.name}`, giving when, what and how loud of each event in turn; the '

@@ -6,31 +6,33 @@ import json
 from pathlib import Path
 from typing import Any
 
-from improv_ros.improvising.runtime import LARGEST
+from improv_ros.improvising.runtime import read_about
 from improv_ros.inference.errors import ModelError
 from improv_ros.inference.keras_files import read_weights
-from improv_ros.inference.model_files import read_description
 
 from .representations import AS_PLAYED, PERFORMANCE_RNN, REPRESENTATIONS, Representation
 
 
-def build(representation: Representation, units: int, depth: int, dropout: float = 0.0) -> Any:
+def build(
+    representation: Representation,
+    units: int,
+    depth: int,
+    dropout: float = 0.0,
+    moved_by: str = 'events',
+) -> Any:
     """Return the untrained network for a representation, its weights made.
 
-    Performance RNN is as it was published, without dropout.
+    moved_by: what moves the improviser's memory, 'events' or 'notes'. Performance RNN is as it
+    was published, without dropout, and moved by every token.
     """
     if representation is PERFORMANCE_RNN:
         from .performance_rnn import PerformanceRNN
 
         network = PerformanceRNN(units, depth)
-    elif representation.only_notes_move:
-        from .note_network import NoteNetwork
-
-        network = NoteNetwork(units, depth, dropout)
     else:
-        from improv_ros.improvising.network import EventNetwork
+        from improv_ros.improvising.note_network import NETWORKS
 
-        network = EventNetwork(units, depth, dropout)
+        network = NETWORKS[moved_by](units, depth, dropout)
     network.build()
     return network
 
@@ -48,8 +50,8 @@ def load(path: Path) -> tuple[Any, Representation]:
         spoken = None
     representation = REPRESENTATIONS.get(spoken) if isinstance(spoken, str) else None
     representation = representation or AS_PLAYED
-    about = read_description(path, 'vocabulary', representation.name, LARGEST)
-    network = build(representation, about['units'], about['depth'])
+    about = read_about(path, representation.name)
+    network = build(representation, about['units'], about['depth'], moved_by=about['memory'])
     read_weights(path, network, f'{about["units"]} units in {about["depth"]} layers')
     return network, representation
 
@@ -57,17 +59,17 @@ def load(path: Path) -> tuple[Any, Representation]:
 def start_from(network: Any, representation: Representation, path: Path) -> None:
     """Give a new network the numbers of a trained one, to go on from.
 
-    Raises ModelError if that one is of another size or speaks another representation.
+    Raises ModelError if that one is of another size or kind or speaks another representation.
     """
     trained, spoken = load(path)
-    if spoken is not representation or (trained.units, trained.depth) != (
-        network.units,
-        network.depth,
-    ):
+    theirs, ours = (
+        f'{each.depth} layers of {each.units} moved by {each.moved_by} over {words.name}'
+        for each, words in ((trained, spoken), (network, representation))
+    )
+    if theirs != ours:
         raise ModelError(
-            f'{path} has {trained.depth} layers of {trained.units} over {spoken.name}, and the '
-            f'network to train {network.depth} of {network.units} over {representation.name}: '
-            'say --units and --depth as they are there'
+            f'{path} has {theirs}, and the network to train {ours}: say --units, --depth and '
+            '--memory as they are there'
         )
     for variable, value in zip(
         network.trainable_variables, trained.trainable_variables, strict=True

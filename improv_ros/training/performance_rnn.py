@@ -6,7 +6,7 @@ three LSTM layers of 512 and a softmax over the next token.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 from keras import layers, ops
@@ -33,6 +33,9 @@ class State(NamedTuple):
 @keras.saving.register_keras_serializable(package='improv_ros')
 class PerformanceRNN(keras.Model):
     """A recurrent network over the tokens of a piano performance."""
+
+    moved_by: ClassVar[str] = 'events'
+    """What its memory takes a step for; a model's description says so."""
 
     def __init__(self, units: int = 512, depth: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -17,13 +17,13 @@ from improv_ros.improvising.vocabulary import (
     BIN_WIDTHS,
     FIRST_STEP,
     KEYS,
+    LONGEST_WAIT,
     LOWEST_PITCH,
     PEDAL_DOWN,
     PEDAL_UP,
     PRESS,
     RELEASE,
     TICK,
-    TIME_VALUES,
     VERSION,
     time_bins,
 )
@@ -31,7 +31,7 @@ from improv_ros.improvising.vocabulary import (
 from .dataset import MILLISECOND
 
 TICK_MS = TICK // MILLISECOND
-LONGEST_PAUSE = int(TIME_VALUES[-1])
+LONGEST_PAUSE = LONGEST_WAIT
 """In ticks: in every representation a longer pause counts as one of this length."""
 
 # The tokens of Performance RNN, in the order of Magenta's one-hot encoding.
@@ -194,8 +194,7 @@ class Representation(NamedTuple):
     name: stands in the description of a network that speaks it. first: what the network reads
     before the first step. steps: performance to int16 (steps, factors). is_note: steps to bool,
     which of them begin a note. exact: steps to the nats that it takes to tell the exact tick
-    within the time bins of all steps, alike for all ticks of a bin. only_notes_move: the
-    network's memory takes a step for each note, and not for each row of `steps`.
+    within the time bins of all steps, alike for all ticks of a bin.
     """
 
     name: str
@@ -203,7 +202,6 @@ class Representation(NamedTuple):
     steps: Callable[..., np.ndarray]
     is_note: Callable[[np.ndarray], np.ndarray]
     exact: Callable[[np.ndarray], float]
-    only_notes_move: bool = False
 
 
 def _presses(steps: np.ndarray) -> np.ndarray:
@@ -226,31 +224,4 @@ PERFORMANCE_RNN = Representation(
     'performance-rnn-388', (FIRST_TOKEN,), sounding_tokens, _begins, lambda _: 0.0
 )
 
-
-def _since_press(write: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """Return steps with a fourth column: the time bin of the wait since the press before."""
-
-    def written(performance: np.ndarray, variation: Variation = AS_IT_IS) -> np.ndarray:
-        steps = write(performance, variation)
-        ticks = np.cumsum(TIME_VALUES[steps[:, 0]])
-        pressed = np.where(_presses(steps), np.arange(len(steps)), -1)
-        before = np.append(-1, np.maximum.accumulate(pressed)[:-1])
-        since = ticks - np.where(before >= 0, ticks[before], 0)
-        return np.column_stack([steps, time_bins(since).astype(np.int16)])
-
-    return written
-
-
-AS_PLAYED_BY_NOTE, SOUNDING_BY_NOTE = (
-    each._replace(
-        name=f'{each.name}-by-note',
-        first=(*FIRST_STEP, 0),
-        steps=_since_press(each.steps),
-        only_notes_move=True,
-    )
-    for each in (AS_PLAYED, SOUNDING)
-)
-REPRESENTATIONS = {
-    each.name: each
-    for each in (AS_PLAYED, SOUNDING, PERFORMANCE_RNN, AS_PLAYED_BY_NOTE, SOUNDING_BY_NOTE)
-}
+REPRESENTATIONS = {each.name: each for each in (AS_PLAYED, SOUNDING, PERFORMANCE_RNN)}

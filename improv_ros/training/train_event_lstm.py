@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from improv_ros.improvising.runtime import KINDS
+
 from .checkpoint import Checkpoint
 from .dataset import Dataset, load_dataset
 from .evaluation import Surprise, measure
@@ -18,21 +20,13 @@ from .loop import Course, Plan, Progress, learn_from
 from .ngram import NGram
 from .parallel import ALONE, Together
 from .record import write_record
-from .representations import (
-    AS_PLAYED,
-    AS_PLAYED_BY_NOTE,
-    PERFORMANCE_RNN,
-    SOUNDING,
-    SOUNDING_BY_NOTE,
-)
+from .representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
 from .windows import Batch, Windows
 
 REPRESENTATIONS = {
     'as-played': AS_PLAYED,
     'sounding': SOUNDING,
     'performance-rnn': PERFORMANCE_RNN,
-    'as-played-by-note': AS_PLAYED_BY_NOTE,
-    'sounding-by-note': SOUNDING_BY_NOTE,
 }
 PRECISIONS = {'full': 'float32', 'mixed': 'mixed_bfloat16'}
 
@@ -44,6 +38,7 @@ class Options:
     data: list[str]
     out: str
     representation: str = 'as-played'
+    memory: str = 'events'  # what moves it: 'events' or 'notes'
     develop: str = ''  # folder of performances to judge by; '': some works held out of the data
     develop_notes: int = 100_000  # about how many of their notes to judge by
     weight: dict[str, int] = field(default_factory=dict)  # composer: how often in an epoch
@@ -70,6 +65,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.representation not in REPRESENTATIONS:
             raise ValueError(f'the representation {self.representation!r} is unknown')
+        if self.memory not in KINDS:
+            raise ValueError(f'the memory is moved by {" or ".join(KINDS)}')
         if self.precision not in PRECISIONS:
             raise ValueError(f'the precision is {" or ".join(PRECISIONS)}')
         Plan(minutes=self.minutes, batches=int(self.epochs > 0))  # a run has an end
@@ -124,7 +121,8 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
     )
     with _precision(options.precision), together.sharing():
         keras.utils.set_random_seed(options.seed)
-        network = networks.build(representation, options.units, options.depth, options.dropout)
+        sizes = {'units': options.units, 'depth': options.depth, 'moved_by': options.memory}
+        network = networks.build(representation, **sizes, dropout=options.dropout)
         if options.start_from:
             networks.start_from(network, representation, Path(options.start_from))
         model = Streams(network, options.streams)
@@ -132,7 +130,7 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
         model.compile(optimizer=optimizer, loss=surprise)
         optimizer.build(model.trainable_variables)
         with together.apart():
-            alone = networks.build(representation, options.units, options.depth)
+            alone = networks.build(representation, **sizes)
             listener = Streams(alone, min(options.streams, len(judged)))
 
         def learn(batch: Batch) -> float:

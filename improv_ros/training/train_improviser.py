@@ -40,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--memory',
         choices=['events', 'notes'],
         default='events',
-        help='improviser: what moves the memory: every event, or each note once (trained and '
-        'measured; no node plays it)',
+        help='improviser: what moves the memory: every event, or each note once',
     )
     group.add_argument(
         '--weight',
@@ -86,9 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model == 'performance-rnn':
         arguments.representation = 'performance-rnn'
     else:
-        pedal = {'played': 'as-played', 'applied': 'sounding'}[arguments.pedal]
-        by = '-by-note' if arguments.memory == 'notes' else ''
-        arguments.representation = pedal + by
+        arguments.representation = {'played': 'as-played', 'applied': 'sounding'}[arguments.pedal]
     arguments.weight = dict(arguments.weight)
     together = Together(arguments.processes, arguments.process, arguments.meet)
     options = {

@@ -24,6 +24,7 @@ class Heavy(UniformRuntime):
 
 
 CHORDS = [(30 + 3 * chord + i, 4 if i else 40) for chord in range(5) for i in range(3)]
+TRIAD = [(39 + degree, 40) for degree in (0, 4, 7)]  # of C, a note each 0.4 s
 SCALE = [(30 + i, 12 if i else 63) for i in range(20)]
 
 
@@ -78,6 +79,23 @@ def test_ends_before_a_rest_where_the_music_makes_one(seconds):
     notes = [event.values[0] - 21 for event in answer(here, seconds) if is_note_on(event)]
     if 2 * seconds / 5 > 3.0:  # the time in which it may end is longer than a scale
         assert notes[-1] == SCALE[-1][0]
+
+
+def last_degree(follow: float, notes: int) -> int:
+    """Return how many semitones above C an answer to a phrase in C ends."""
+    here = room(1, ScriptedRuntime(TRIAD), follow=follow, repetition_control=0.0)
+    for number in range(notes):
+        pitch = (60, 64, 67, 72)[number % 4]
+        here.hear(note_on(here.now, pitch, 64))
+        here.wait(450 * MS)
+        here.hear(note_off(here.now, pitch))
+    return [e.values[0] % 12 for e in here.wait(30 * SECOND) if is_note_on(e)][-1]
+
+
+def test_ends_on_the_tonic_of_the_phrase_if_it_is_to_follow():
+    lengths = range(10, 22, 2)
+    assert {last_degree(0.7, notes) for notes in lengths} == {0}
+    assert {last_degree(0.0, notes) for notes in lengths} != {0}
 
 
 @pytest.mark.parametrize('seed', range(5))

@@ -7,7 +7,7 @@ from improv_ros.improvising.phrase import Character
 from improv_ros.improvising.settings import SECOND
 from improv_ros.improvising.vocabulary import KEYS, LOWEST_PITCH
 
-PHRASE = aim_at(Character(4.0, 60.0, 5.0, 64.0, 10.0))
+PHRASE = aim_at(Character(4.0, 60.0, 5.0, 64.0, 10.0, 0))
 
 
 def leaning(aim: Aim, density: float, pitch: int = 60, velocity: int = 64) -> Leaning:
@@ -51,7 +51,7 @@ def test_leans_to_the_register_and_loudness_beyond_them_where_it_fell_short():
     st.floats(0.01, 1),
 )
 def test_never_leans_further_than_the_bound(density, played, pitch, velocity, strength):
-    aim = aim_at(Character(density, 60.0, 0.0, 64.0, 0.0))
+    aim = aim_at(Character(density, 60.0, 0.0, 64.0, 0.0, 0))
     bias = leaning(aim, played, pitch, velocity).bias(10 * SECOND, strength)
     for nats in (bias.time, bias.velocity, bias.what[:KEYS]):
         assert np.isfinite(nats).all()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from improv_ros.event_text import control_change, note_off, note_on
+from improv_ros.improvising.runtime import KINDS
 from improv_ros.improvising.vocabulary import (
     FIRST_STEP,
     KEYS,
@@ -11,6 +12,7 @@ from improv_ros.improvising.vocabulary import (
     TIMES,
     VELOCITIES,
     WHATS,
+    Step,
     encode,
 )
 
@@ -33,32 +35,68 @@ STEPS = np.concatenate(
 ).astype(np.int32)
 
 
-@pytest.fixture(scope='module')
-def network():
-    from improv_ros.improvising.network import EventNetwork
+@pytest.fixture(scope='module', params=KINDS)
+def network(request):
+    from improv_ros.improvising.note_network import NETWORKS
 
-    network = EventNetwork(units=24, depth=2)
+    network = NETWORKS[request.param](units=24, depth=2)
     network.build()
     return network
 
 
+def running(network):
+    """Return a runtime of a network, made of its functions as they are."""
+    return KINDS[network.moved_by](network.functions(), network.depth, network.units)
+
+
 def test_reading_a_window_is_advancing_step_by_step(network):
-    memory, keys, last = network.read(STEPS[None], network.start())
-    state = network.start()
+    known, keys, last = network.read(STEPS[None], network.start())
+    expected = [
+        np.asarray(logits)[0]
+        for logits in (
+            network.time_logits(known),
+            network.what_logits(known, keys, np.full((1, len(STEPS)), 5)),
+            network.velocity_logits(known, *np.full((2, 1, len(STEPS)), 40)),
+        )
+    ]
+    runtime = running(network)
+    memory = runtime.start()
     for number, step in enumerate(STEPS):
-        state = network.advance(step[None], state)
-        np.testing.assert_allclose(memory[0, number], network.recall(state.h)[0], atol=1e-5)
-        np.testing.assert_array_equal(keys[0, number], state.keys[0])
-    for one, other in zip(last, state, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-    assert np.flatnonzero(state.keys[0]).tolist() == [60 - 21]
+        memory = runtime.advance(memory, Step(*step))
+        for whole, logits in zip(
+            expected,
+            (
+                runtime.time_logits(memory),
+                runtime.what_logits(memory, 5),
+                runtime.velocity_logits(memory, 40, 40),
+            ),
+            strict=True,
+        ):
+            np.testing.assert_allclose(whole[number], logits, atol=1e-5)
+        np.testing.assert_array_equal(keys[0, number], memory.keys[0])
+    for name, value in last._asdict().items():
+        np.testing.assert_allclose(value, getattr(memory, name), atol=1e-5)
+    assert np.flatnonzero(memory.keys[0]).tolist() == [60 - 21]
 
 
-def test_two_windows_are_one(network):
+@pytest.mark.parametrize('cut', range(1, len(STEPS) - 1))
+def test_two_windows_are_one(network, cut):
     whole, _ = network.nats(STEPS[None], network.start())
-    first, state = network.nats(STEPS[None, :4], network.start())
-    second, _ = network.nats(STEPS[None, 3:], state)
+    first, state = network.nats(STEPS[None, : cut + 1], network.start())
+    second, _ = network.nats(STEPS[None, cut:], state)
     np.testing.assert_allclose(whole, np.concatenate([first, second], axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize('network', ['notes'], indirect=True)
+def test_only_presses_move_a_memory_by_note(network):
+    runtime = running(network)
+    memory, since = runtime.start(), []
+    for step in STEPS:
+        before, memory = memory, runtime.advance(memory, Step(*step))
+        assert (memory.h is before.h) == (step[1] >= RELEASE)
+        assert memory.last[0, 1] == step[1]
+        since.append(int(memory.last[0, 0]))
+    assert since == [0, 0, 20, 5, 30, 70, 5, 10]  # ticks of 10 ms from the press before
 
 
 def test_the_impossible_has_probability_zero(network):

@@ -16,6 +16,7 @@ def test_tells_how_long_dense_high_and_loud_it_was():
     assert (character.pitch, character.velocity) == (64.0, 60.0)
     assert character.pitch_spread == pytest.approx(8**0.5)
     assert character.velocity_spread == pytest.approx(200**0.5)
+    assert character.tonic == 4  # E is struck twice
 
 
 def test_a_note_or_two_have_no_density():

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -23,8 +24,27 @@ def a_performance(seed: int, steps: int) -> list[Step]:
     return performance
 
 
-def test_tensorflow_and_litert_agree_on_the_shipped_network():
-    litert, tensorflow = load_runtime('', 'litert'), load_runtime('', 'tensorflow')
+@pytest.fixture(scope='module')
+def by_note(tmp_path_factory):
+    """Provide the file of an untrained network whose memory moves once a note."""
+    from improv_ros.improvising.note_network import NoteNetwork
+    from improv_ros.training.export import export
+
+    network = NoteNetwork(units=48, depth=2)
+    network.build()
+    path = tmp_path_factory.mktemp('by_note') / 'improviser.tflite'
+    export(network, path)
+    return path
+
+
+@pytest.fixture(params=['shipped', 'by_note'])
+def model(request):
+    """Provide the path of a network: '' is the shipped one."""
+    return '' if request.param == 'shipped' else request.getfixturevalue(request.param)
+
+
+def test_tensorflow_and_litert_agree(model):
+    litert, tensorflow = load_runtime(model, 'litert'), load_runtime(model, 'tensorflow')
     memories = [litert.start(), tensorflow.start()]
     for step in a_performance(seed=1, steps=200):
         memories = [
@@ -43,9 +63,9 @@ def test_tensorflow_and_litert_agree_on_the_shipped_network():
     )
 
 
-def test_an_older_memory_stays_as_it_was():
-    runtime = load_runtime('', 'litert')
-    before = runtime.advance(runtime.start(), FIRST_STEP)
+def test_an_older_memory_stays_as_it_was(model):
+    runtime = load_runtime(model, 'litert')
+    before = runtime.advance(runtime.advance(runtime.start(), FIRST_STEP), Step(0, 40, 16))
     kept = [array.copy() for array in before]
     for step in a_performance(seed=2, steps=20)[1:]:
         after = runtime.advance(before, step)
@@ -70,6 +90,16 @@ def test_a_model_of_another_vocabulary_is_refused_by_name(shipped):
 
 
 @pytest.mark.parametrize('runtime', ['litert', 'tensorflow'])
+@pytest.mark.parametrize('kind', ['bars', ['notes'], None])
+def test_an_unknown_kind_of_network_is_refused_by_name(shipped, runtime, kind):
+    about = json.loads(shipped.with_suffix('.json').read_text())
+    shipped.with_suffix('.json').write_text(json.dumps({**about, 'memory': kind}))
+    named = re.escape(f'moved by {kind!r}')
+    with pytest.raises(ModelError, match=f'{named}.* events or notes: .*`improv train`'):
+        load_runtime(shipped, runtime)
+
+
+@pytest.mark.parametrize('runtime', ['litert', 'tensorflow'])
 def test_a_damaged_model_is_refused(shipped, runtime):
     for suffix in ('.tflite', '.keras'):
         file = shipped.with_suffix(suffix)
@@ -87,9 +117,10 @@ def test_a_model_without_its_description_is_refused(shipped):
         load_runtime(shipped)
 
 
-def test_a_description_of_another_model_is_refused(shipped):
+@pytest.mark.parametrize('change', [{'units': 7}, {'memory': 'notes'}])
+def test_a_description_of_another_model_is_refused(shipped, change):
     about = json.loads(shipped.with_suffix('.json').read_text())
-    shipped.with_suffix('.json').write_text(json.dumps({**about, 'units': 7}))
+    shipped.with_suffix('.json').write_text(json.dumps({**about, **change}))
     with pytest.raises(ModelError, match='does not fit its description'):
         load_runtime(shipped, 'litert')
 

@@ -1,5 +1,4 @@
 from midi_folder import write_midi
-import numpy as np
 import pytest
 
 from improv_ros.event_text import note_off, note_on
@@ -8,12 +7,7 @@ from improv_ros.inference.errors import ModelError
 from improv_ros.training import evaluation
 from improv_ros.training.dataset import load_dataset
 from improv_ros.training.evaluation import Surprise, measure
-from improv_ros.training.representations import (
-    AS_PLAYED,
-    PERFORMANCE_RNN,
-    SOUNDING,
-    SOUNDING_BY_NOTE,
-)
+from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
 
 MS = 1_000_000
 
@@ -30,16 +24,21 @@ def dataset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('representation', 'steps'),
-    [(AS_PLAYED, 2), (SOUNDING, 2), (PERFORMANCE_RNN, 4), (SOUNDING_BY_NOTE, 1)],
+    ('representation', 'moved_by', 'steps'),
+    [
+        (AS_PLAYED, 'events', 2),
+        (SOUNDING, 'events', 2),
+        (PERFORMANCE_RNN, 'events', 4),
+        (AS_PLAYED, 'notes', 1),
+    ],
 )
 def test_a_network_is_measured_alike_however_it_is_cut(
-    dataset, representation, steps, monkeypatch
+    dataset, representation, moved_by, steps, monkeypatch
 ):
     from improv_ros.training.networks import build
     from improv_ros.training.streams import Streams
 
-    network = build(representation, units=8, depth=2)
+    network = build(representation, units=8, depth=2, moved_by=moved_by)
     together = measure(Streams(network, 2), dataset, [0, 1], representation)
     monkeypatch.setattr(evaluation, 'STEPS', 7)
     apart = [measure(Streams(network, 1), dataset, [n], representation) for n in (0, 1)]
@@ -58,41 +57,26 @@ def test_figures_are_per_note_per_second_and_per_step():
     assert found.report('x') == '| x | 10.000 | 1.667 | 3.333 | 5.000 | 15.000 | 5.000 | 2.000 |'
 
 
-def test_only_notes_move_the_memory_of_the_network_by_note(dataset):
-    from keras import ops
-
-    from improv_ros.training.networks import build
-
-    network = build(SOUNDING_BY_NOTE, units=8, depth=2)
-    steps = np.concatenate(
-        [[SOUNDING_BY_NOTE.first], SOUNDING_BY_NOTE.steps(dataset.performance(0))]
-    )[None].astype(np.int32)
-    presses = np.flatnonzero(SOUNDING_BY_NOTE.is_note(steps[0]))
-    assert [steps[0, i, 3] for i in presses[:3]] == [0, 20, 20]  # 200 ms apart
-    states = []
-    for end in (presses[4], presses[4] + 1, presses[4] + 2, presses[5] + 1):
-        _, state = network.nats(steps[:, : end + 1], network.start())
-        states.append(ops.convert_to_numpy(state.h))
-    assert presses[5] == presses[4] + 2  # between them the key goes up
-    before, pressed, released, again = states
-    assert np.abs(pressed - before).max() > 1e-4
-    np.testing.assert_array_equal(released, pressed)
-    assert np.abs(again - released).max() > 1e-4
-
-
 @pytest.mark.parametrize(
-    'representation', [AS_PLAYED, SOUNDING, PERFORMANCE_RNN, SOUNDING_BY_NOTE]
+    ('representation', 'moved_by'),
+    [
+        (AS_PLAYED, 'events'),
+        (SOUNDING, 'events'),
+        (PERFORMANCE_RNN, 'events'),
+        (AS_PLAYED, 'notes'),
+        (SOUNDING, 'notes'),
+    ],
 )
-def test_a_network_is_read_back_with_what_it_speaks(tmp_path, dataset, representation):
+def test_a_network_is_read_back_with_what_it_speaks(tmp_path, dataset, representation, moved_by):
     from improv_ros.training.export import save
     from improv_ros.training.networks import build, load
     from improv_ros.training.streams import Streams
 
-    network = build(representation, units=8, depth=2, dropout=0.3)
+    network = build(representation, units=8, depth=2, dropout=0.3, moved_by=moved_by)
     path = tmp_path / 'a.keras'
     save(network, path, representation.name)
     again, spoken = load(path)
-    assert spoken is representation
+    assert spoken is representation and again.moved_by == moved_by
     one, other = (measure(Streams(n, 2), dataset, [0, 1], spoken) for n in (network, again))
     assert one.total == pytest.approx(other.total, rel=1e-6)
     if representation is not AS_PLAYED:
@@ -108,7 +92,7 @@ def test_what_is_no_network_is_named(tmp_path):
         load(tmp_path / 'absent.keras')
     path = tmp_path / 'a.keras'
     save(build(PERFORMANCE_RNN, units=8, depth=1), path, PERFORMANCE_RNN.name)
-    with pytest.raises(ModelError, match='say --units and --depth'):
+    with pytest.raises(ModelError, match=r'1 layers of 8 moved by events.*say --units, --depth'):
         start_from(build(PERFORMANCE_RNN, units=9, depth=1), PERFORMANCE_RNN, path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ModelError, match='damaged'):

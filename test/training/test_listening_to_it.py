@@ -14,6 +14,7 @@ from improv_ros.improvising.vocabulary import Keyboard
 from improv_ros.training.continuation import go_on, opening_of
 from improv_ros.training.dataset import load_dataset
 from improv_ros.training.evaluation import measure_runtime
+from improv_ros.training.representations import AS_PLAYED
 from improv_ros.training.speed import measure_speed
 
 
@@ -27,11 +28,27 @@ def dataset(music):
     return load_dataset([music], music / 'cache', progress=False)
 
 
-def test_goes_on_after_an_opening_and_ends_with_all_keys_up(dataset):
+@pytest.fixture(scope='module')
+def by_note(tmp_path_factory):
+    """Provide the file of an untrained network whose memory moves once a note."""
+    from improv_ros.training.export import export
+    from improv_ros.training.networks import build
+
+    path = tmp_path_factory.mktemp('by_note') / 'improviser.tflite'
+    export(build(AS_PLAYED, units=128, depth=2, moved_by='notes'), path)
+    return path
+
+
+@pytest.fixture(params=['shipped', 'by_note'])
+def model(request):
+    return DEFAULT_MODEL if request.param == 'shipped' else request.getfixturevalue(request.param)
+
+
+def test_goes_on_after_an_opening_and_ends_with_all_keys_up(dataset, model):
     opening = opening_of(dataset.performance(0), seconds=5)
     assert 4_000_000_000 < opening[-1].time < 5_000_000_000
-    played = go_on(load_model(), opening, seconds=8, seed=2)
-    assert played == go_on(load_model(), opening, seconds=8, seed=2)
+    played = go_on(load_model(model), opening, seconds=8, seed=2)
+    assert played == go_on(load_model(model), opening, seconds=8, seed=2)
     assert played[0].time >= opening[-1].time
     assert sum(is_note_on(event) for event in played) > 8
     keyboard = Keyboard()
@@ -40,29 +57,28 @@ def test_goes_on_after_an_opening_and_ends_with_all_keys_up(dataset):
     assert not keyboard.down and not keyboard.pedal
 
 
-def test_a_file_of_8_bits_is_a_quarter_and_knows_almost_as_much(tmp_path, dataset, capsys):
+def test_a_file_of_8_bits_is_a_quarter_and_knows_almost_as_much(tmp_path, dataset, model, capsys):
     out = tmp_path / 'small.tflite'
-    source = str(DEFAULT_MODEL.with_suffix('.keras'))
+    source = str(model.with_suffix('.keras'))
     assert main(['export', source, '--int8', '--out', str(out)]) == 0
-    assert '1.' in capsys.readouterr().out
-    assert out.stat().st_size < 0.3 * DEFAULT_MODEL.stat().st_size
+    assert f'{out.stat().st_size / 1e6:.1f} MB' in capsys.readouterr().out
+    assert out.stat().st_size < 0.3 * model.stat().st_size
     from improv_ros.improvising.runtime import load_runtime
 
     full, small = (
-        measure_runtime(load_runtime(path, 'litert'), dataset, [0])
-        for path in (DEFAULT_MODEL, out)
+        measure_runtime(load_runtime(path, 'litert'), dataset, [0]) for path in (model, out)
     )
     assert small.per_note == pytest.approx(full.per_note, rel=0.02)
 
 
-def test_a_runtime_is_measured_as_the_network_is(dataset):
+def test_a_runtime_is_measured_as_the_network_is(dataset, model):
     from improv_ros.improvising.runtime import load_network, load_runtime
     from improv_ros.training.evaluation import measure
     from improv_ros.training.streams import Streams
 
-    network = Streams(load_network(DEFAULT_MODEL.with_suffix('.keras')), 1)
+    network = Streams(load_network(model.with_suffix('.keras')), 1)
     one = measure(network, dataset, [1])
-    other = measure_runtime(load_runtime('', 'litert'), dataset, [1])
+    other = measure_runtime(load_runtime(model, 'litert'), dataset, [1])
     assert other.notes == one.notes == 650
     for factor in ('time', 'what', 'velocity'):
         assert getattr(other, factor) == pytest.approx(getattr(one, factor), rel=1e-3)
@@ -81,8 +97,8 @@ def test_writes_what_it_plays_as_sound(music, tmp_path, capsys):
     assert np.abs(samples).max() > 3000
 
 
-def test_speed_is_measured_in_a_process_of_its_own():
-    speed = measure_speed('litert', notes=60)
+def test_speed_is_measured_in_a_process_of_its_own(model):
+    speed = measure_speed('litert', str(model), notes=60)
     assert 0 < speed.hearing[0] <= speed.hearing[1]
     assert 0 < speed.playing[0] <= speed.playing[1]
     assert speed.load > 0 and speed.answering > 0 and 20 < speed.memory < 1000
