@@ -80,7 +80,7 @@ def test_hop_by_hop_is_the_network_over_the_whole_sound(model: Path, network) ->
 
 def test_eight_bits_agree_within_tolerance(model: Path, network, tmp_path: Path) -> None:
     quantised = export_to(tmp_path, network, int8=True)
-    assert quantised.stat().st_size < 0.6 * model.stat().st_size
+    assert quantised.stat().st_size < 0.7 * model.stat().st_size
     hops = noise(200)
     full, light = (hear(load_estimator(path, 'litert'), hops) for path in (model, quantised))
     difference = np.abs(full - light)

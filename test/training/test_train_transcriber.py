@@ -27,7 +27,7 @@ def test_learns_goes_on_and_tells_of_itself(tmp_path):
     folder, out = str(recordings(tmp_path / 'train')), tmp_path / 'out'
     options = ListeningOptions([folder], folder, str(out), epochs=10, command='first', **SMALL)
     model = train(options, progress_bar=False)
-    assert losses(out)[-1] < 0.9 * losses(out)[0]
+    assert losses(out)[-1] < 0.95 * losses(out)[0]
     assert load_network(model).units == 6
     assert json.loads(model.with_suffix('.json').read_text())['delay'] == 5
 
