@@ -153,32 +153,34 @@ class EventNetwork(keras.Model):
         """Return which switches are down after each step of a window, (batch, steps, 89)."""
         return state.keys[:, None] + ops.cumsum(ops.take(MOVES, events[..., 1], axis=0), axis=1)
 
-    def remember(
-        self, read: Any, state: Any, training: bool, moving: Any = None
-    ) -> tuple[Any, Any, Any]:
+    def remember(self, read: Any, state: Any, training: bool) -> tuple[Any, Any, Any]:
         """Take the LSTM through a window of its inputs, (batch, steps, read_width).
 
-        moving: bool (batch, steps), what it takes a step for; None: everything. Returns the
-        memory (batch, steps, units) after each, and h and c after the last.
+        Returns the memory (batch, steps, units) after each, and h and c after the last.
+        """
+        memory, h, c = self.climb(read, state, training)
+        return self.forget(memory, training=training), h, c
+
+    def climb(
+        self, read: Any, state: Any, training: bool, real: Any = None
+    ) -> tuple[Any, Any, Any]:
+        """Take the layers of the LSTM, one upon the other, through a window.
+
+        real: bool (batch, steps), False where there is no step and the state stays; None: all
+        are. Returns the sum of what the layers say, which is anything where there is no step,
+        and h and c.
         """
         below, h, c = read, [], []
-        if moving is not None:
-            moved = ops.cumsum(ops.cast(moving, 'int32'), axis=1)[..., None] > 0
         for number, lstm in enumerate(self.memory):
-            before = state.h[:, number]
             above, last_h, last_c = lstm(
                 self.forget(below, training=training),
-                initial_state=[before, state.c[:, number]],
-                mask=moving,
+                initial_state=[state.h[:, number], state.c[:, number]],
+                mask=real,
             )
-            if moving is not None:
-                # Up to a window's first move Keras gives zeros, not what was remembered.
-                above = ops.where(moved, above, ops.cast(before[:, None], above.dtype))
             below = below + above if number else above
             h.append(last_h)
             c.append(last_c)
-        memory = self.forget(below, training=training)
-        return memory, ops.stack(h, axis=1), ops.stack(c, axis=1)
+        return below, ops.stack(h, axis=1), ops.stack(c, axis=1)
 
     def move(self, read: Any, h: Any, c: Any) -> tuple[Any, Any]:
         """Take the LSTM one step, for an input (batch, read_width); return h and c after it."""

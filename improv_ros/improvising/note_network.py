@@ -68,10 +68,34 @@ class NoteNetwork(EventNetwork):
         since = elapsed - _later(_highest_so_far(ops.where(pressed, elapsed, 0)), 1)
         keys = self.down(events, state)
         heard = self.hear(events, keys, since)
-        memory, h, c = self.remember(heard, state, training, pressed)
+        memory, h, c = self.remember_presses(heard, pressed, state, training)
         known = self.beside(memory, keys, since, what)
         last = ops.stack([ops.minimum(since[:, -1], LONGEST_WAIT), what[:, -1]], axis=1)
         return known, keys, NoteState(h, c, keys[:, -1], ops.cast(last, 'float32'))
+
+    def remember_presses(
+        self, heard: Any, pressed: Any, state: Any, training: bool
+    ) -> tuple[Any, Any, Any]:
+        """Take the LSTM through the steps of a window in which a key is pressed.
+
+        The presses are moved together, so that the LSTM takes no step for what is none. Returns
+        the memory (batch, steps, units) after every step, and h and c after the last.
+        """
+        steps = heard.shape[1]
+        number = ops.cumsum(ops.cast(pressed, 'int32'), axis=1)
+        # Only TensorFlow lets a shape depend on values; elsewhere the steps left over are masked.
+        any_size = keras.backend.backend() == 'tensorflow'
+        most = ops.maximum(ops.max(number), 1) if any_size else steps
+        place = ops.arange(steps)
+        presses = ops.sort(ops.where(pressed, place, place + steps), axis=1)[:, :most] % steps
+        real = ops.arange(most) < number[:, -1:]
+        read = ops.take_along_axis(heard, presses[..., None], axis=1)
+        told, h, c = self.climb(read, state, training, real)
+        before = ops.cast(self.recall(state.h)[:, None], told.dtype)
+        memory = ops.take_along_axis(
+            ops.concatenate([before, told], axis=1), number[..., None], axis=1
+        )
+        return self.forget(memory, training=training), h, c
 
     def functions(self) -> dict[str, Callable[..., dict[str, Any]]]:
         """Return what a runtime calls, as in `EventNetwork`.
