@@ -137,7 +137,7 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
             mine = Batch(*(together.share(array) for array in batch))
             everywhere = np.ones_like(mine.real)
             loss = learn_from(model, (mine.events, mine.fresh), mine.real[..., None], everywhere)
-            return loss * batch.real.size / batch.real.sum()
+            return loss * batch.real.size / float(batch.real.sum())
 
         def judge() -> dict[str, float]:
             with together.apart():
