@@ -33,6 +33,8 @@ from .vocabulary import (
 )
 
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
+SHIPPED = {'': DEFAULT_MODEL, 'small': MODELS / 'improviser-int8.tflite'}
+"""The networks that come with the package, by the name that asks for them."""
 LARGEST = {'units': 4096, 'depth': 16}
 _FUNCTIONS = ('advance', 'time', 'what', 'velocity')
 
@@ -53,6 +55,9 @@ class Memory(NamedTuple):
 
 class Runtime(Protocol):
     """A network that can be run. Logits are float32 vectors, one number a choice."""
+
+    moved_by: str
+    """What its memory takes a step for, 'events' or 'notes'."""
 
     def start(self) -> Memory:
         """Return the memory before the first event."""
@@ -77,6 +82,7 @@ class NetworkRuntime:
     named arrays, as `EventNetwork.functions` says.
     """
 
+    moved_by: ClassVar[str] = 'events'
     given: ClassVar[tuple[str, ...]] = ('h',)
     """What of a memory every head is given."""
 
@@ -111,6 +117,7 @@ class NetworkRuntime:
 class NoteRuntime(NetworkRuntime):
     """A runtime of a network whose LSTM moves once a note: nothing else takes a step of it."""
 
+    moved_by: ClassVar[str] = 'notes'
     given: ClassVar[tuple[str, ...]] = ('h', 'keys', 'last')
 
     def advance(self, memory: Memory, step: Step) -> Memory:
@@ -124,7 +131,7 @@ class NoteRuntime(NetworkRuntime):
         return memory._replace(h=np.asarray(after['h']), c=np.asarray(after['c']))
 
 
-KINDS = {'events': NetworkRuntime, 'notes': NoteRuntime}
+KINDS = {kind.moved_by: kind for kind in (NetworkRuntime, NoteRuntime)}
 """The runtimes, by what moves the memory of their networks."""
 
 
@@ -135,15 +142,16 @@ def _index(number: int) -> np.ndarray:
 def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     """Return the network in a `.tflite` or `.keras` file, ready to run.
 
-    path: '' is the network that comes with the package. Either file of a pair will do: with
-    runtime 'litert' the `.tflite` is run, with 'tensorflow' the `.keras` beside it; 'auto' is
-    LiteRT where it is installed and the file is there, else TensorFlow.
+    path: '' is the network that comes with the package, 'small' the same in 8 bits, for LiteRT
+    alone. Either file of a pair will do: with runtime 'litert' the `.tflite` is run, with
+    'tensorflow' the `.keras` beside it; 'auto' is LiteRT where it is installed and the file is
+    there, else TensorFlow.
 
     Raises ModelError for a file that is missing, damaged or of another vocabulary, and for a
     runtime that is not installed.
     """
-    chosen = choose_file(path, DEFAULT_MODEL, runtime)
-    if chosen.suffix == '.tflite' and chosen != DEFAULT_MODEL:
+    chosen = choose_file(SHIPPED.get(str(path), path), DEFAULT_MODEL, runtime)
+    if chosen.suffix == '.tflite' and chosen not in SHIPPED.values():
         try_out(chosen, __name__)
     return load_here(chosen)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+import csv
 from importlib.util import find_spec
 from pathlib import Path
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL
+from improv_ros.improvising.runtime import DEFAULT_MODEL, SHIPPED, load_runtime
 from improv_ros.inference.errors import ModelError
 
 from .dataset import Dataset, DatasetError, load_dataset
@@ -26,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what only this evaluation takes."""
     group = parser.add_argument_group('improviser')
     group.add_argument(
-        '--against', nargs='+', default=[], metavar='FILE.keras', help='more models for the table'
+        '--against',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='more models for the table: a .keras file, a .tflite file, or small',
     )
     group.add_argument(
         '--learn',
@@ -53,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='compare N minutes of its music, each after a real opening, with real music',
     )
-    group.add_argument('--write', metavar='FOLDER', help='write improviser.md and plots there')
+    group.add_argument('--write', metavar='FILE.md', help='write the tables there, plots beside')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,12 +68,21 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     from . import networks
 
-    shipped = arguments.model == 'improviser'
-    path = DEFAULT_MODEL.with_suffix('.keras') if shipped else Path(arguments.model)
-    paths = [path, *(Path(each) for each in arguments.against)]
+    path, *others = (_file(name) for name in (arguments.model, *arguments.against))
+    page_file = Path(arguments.write) if arguments.write else None
     progress = not arguments.quiet
     try:
-        loaded = [(path, *networks.load(path)) for path in paths]
+        if page_file and page_file.suffix != '.md':
+            raise ValueError(f'--write takes a file that ends in .md, not {page_file}')
+        loaded = [
+            (path, *networks.load(path)),
+            *(
+                (other, load_runtime(other, 'litert'), AS_PLAYED)
+                if other.suffix == '.tflite'
+                else (other, *networks.load(other))
+                for other in others
+            ),
+        ]
         with tempfile.TemporaryDirectory() as temporary:
             cache = Path(arguments.cache or temporary)
             dataset = load_dataset([arguments.folder], cache, progress)
@@ -79,13 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.chunk:
                 page += chunk_table(Path(arguments.chunk), loaded[0][1], Path(temporary))
             if arguments.speed:
-                page += speed_tables([path, *_of_nodes(paths[1:])])
+                page += speed_tables([path, *_of_nodes(others)])
             pictures: dict[str, tuple[Mapping, Mapping]] = {}
             if arguments.generate:
                 page += likeness(path, dataset, numbers, arguments.generate, pictures)
             print('\n\n'.join(page))
-            if arguments.write:
-                write_page(Path(arguments.write), page, pictures)
+            if page_file:
+                write_page(page_file, page, pictures, _curves([path, *others]))
     except (ModelError, OSError, ValueError) as error:
         print(f'improv evaluate: {error}', file=sys.stderr)
         return 1
@@ -112,7 +126,7 @@ def surprise_tables(
     learnt: Dataset | None,
 ) -> list[str]:
     """Return nats per note and the like, one table for each kind of music that is told."""
-    from .evaluation import HEADER, measure
+    from .evaluation import HEADER, measure, measure_runtime
     from .ngram import NGram
     from .streams import Streams
 
@@ -132,12 +146,22 @@ def surprise_tables(
                 model = NGram(representation, order).learn(learnt, range(len(learnt)))
                 rows.append(model.measure(dataset, numbers).report(name + over))
         for path, network, representation in speaking:
-            streams = Streams(network, min(32, len(numbers)))
-            found = measure(streams, dataset, numbers, representation)
+            if path.suffix == '.tflite':
+                found = measure_runtime(network, dataset, numbers)
+            else:
+                streams = Streams(network, min(32, len(numbers)))
+                found = measure(streams, dataset, numbers, representation)
             size = path.stat().st_size / 1e6
             rows.append(found.report(f'{_name(path)} ({size:.1f} MB)'))
         page += [heading, '\n'.join([HEADER, *rows])]
     return page
+
+
+def _file(name: str) -> Path:
+    """Return the file that a model's name on the command line means."""
+    if name == 'improviser':
+        return DEFAULT_MODEL.with_suffix('.keras')
+    return SHIPPED.get(name, Path(name))
 
 
 def _name(path: Path) -> str:
@@ -168,7 +192,7 @@ def speed_tables(paths: Sequence[Path]) -> list[str]:
 
     rows = []
     for path in paths:
-        for runtime in RUNTIMES:
+        for runtime in ('litert',) if path.suffix == '.tflite' else RUNTIMES:
             try:
                 rows.append(measure_speed(runtime, str(path)).report(f'{_name(path)}, {runtime}'))
             except ModelError as error:
@@ -219,29 +243,54 @@ def likeness(
     return [title, '\n'.join([header, *rows])]
 
 
+def _curves(paths: Sequence[Path]) -> dict[str, list[dict[str, float]]]:
+    """Return the learning curves that lie beside models, by their names."""
+    found = {}
+    for path in paths:
+        curve = path.with_name('curve.csv')
+        if curve.is_file():
+            with curve.open(newline='', encoding='utf-8') as file:
+                found[_name(path)] = [
+                    {name: float(value) for name, value in row.items()}
+                    for row in csv.DictReader(file)
+                ]
+    return found
+
+
 def write_page(
-    folder: Path, page: Sequence[str], pictures: Mapping[str, tuple[Mapping, Mapping]]
+    path: Path,
+    page: Sequence[str],
+    pictures: Mapping[str, tuple[Mapping, Mapping]],
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
 ) -> None:
-    """Write the tables as improviser.md, and the histograms as improviser.png."""
+    """Write the tables as a page, and beside it a picture of histograms and learning curves."""
     from .whole_file import replacing, write_whole
 
-    folder.mkdir(parents=True, exist_ok=True)
-    picture = ['![real and generated music](improviser.png)'] if pictures else []
-    text = '\n\n'.join(['# The improviser, measured', *page, *picture]) + '\n'
-    write_whole(folder / 'improviser.md', lambda file: file.write(text.encode()))
-    if not pictures:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = path.with_suffix('.png')
+    shown = [f'![histograms and learning curves]({picture.name})'] if pictures or curves else []
+    text = '\n\n'.join(['# The improviser, measured', *page, *shown]) + '\n'
+    write_whole(path, lambda file: file.write(text.encode()))
+    if not shown:
         return
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6), layout='constrained')
-    axes = figure.subplots(2, 3).ravel()
-    for place, (name, (real, generated)) in zip(axes, pictures.items(), strict=False):
-        bins = np.arange(len(real))
+    figure = Figure(figsize=(10, 6) if pictures else (7, 4), layout='constrained')
+    axes = figure.subplots(2, 3).ravel().tolist() if pictures else [figure.subplots()]
+    for name, (real, generated) in pictures.items():
+        place, bins = axes.pop(0), np.arange(len(real))
         place.bar(bins, real, width=1, alpha=0.5, label='real')
         place.step(bins, generated, where='mid', label='generated')
         place.set(title=name, ylabel='share', xlabel='bin')
-    axes[0].legend()
-    for place in axes[len(pictures) :]:
+        place.legend()
+    if curves:
+        place = axes.pop(0)
+        for name, rows in curves.items():
+            minutes = [row['minutes'] for row in rows]
+            place.plot(minutes, [row['nats_per_note'] for row in rows], label=name)
+        place.set(title='learning', xlabel='minutes', ylabel='nats per note')
+        place.legend()
+    for place in axes:
         place.axis('off')
-    with replacing(folder / 'improviser.png') as unfinished:
+    with replacing(picture) as unfinished:
         figure.savefig(unfinished, dpi=90)

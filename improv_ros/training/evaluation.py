@@ -118,14 +118,11 @@ def measure_runtime(runtime: Runtime, dataset: Dataset, numbers: Sequence[int]) 
             memory = runtime.advance(memory, Step(time, what, velocity))
     together = np.concatenate(steps)
     time, what, velocity = nats.tolist()
-    return Surprise(
-        time + AS_PLAYED.exact(together),
-        what,
-        velocity,
-        len(together),
-        int(AS_PLAYED.is_note(together).sum()),
-        sum(seconds(dataset.performance(number)) for number in numbers),
-    )
+    notes = int(AS_PLAYED.is_note(together).sum())
+    music = sum(seconds(dataset.performance(number)) for number in numbers)
+    exact = time + AS_PLAYED.exact(together)
+    moves = notes if runtime.moved_by == 'notes' else None
+    return Surprise(exact, what, velocity, len(together), notes, music, moves)
 
 
 def _nats(logits: np.ndarray, choice: int) -> float:

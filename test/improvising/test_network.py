@@ -87,6 +87,16 @@ def test_two_windows_are_one(network, cut):
     np.testing.assert_allclose(whole, np.concatenate([first, second], axis=1), atol=1e-5)
 
 
+def test_performances_side_by_side_do_not_mix(network):
+    other = STEPS.copy()
+    other[[2, 5]] = Step(10, PEDAL_DOWN, 0)  # fewer presses than the first
+    together, _, state = network.read(np.stack([STEPS, other]), network.start(2))
+    for row, steps in enumerate((STEPS, other)):
+        alone, _, last = network.read(steps[None], network.start())
+        np.testing.assert_allclose(together[row], alone[0], atol=1e-5)
+        np.testing.assert_allclose(state.h[row], last.h[0], atol=1e-5)
+
+
 @pytest.mark.parametrize('network', ['notes'], indirect=True)
 def test_only_presses_move_a_memory_by_note(network):
     runtime = running(network)

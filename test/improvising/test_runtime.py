@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, load_runtime
+from improv_ros.improvising.runtime import DEFAULT_MODEL, SHIPPED, load_runtime
 from improv_ros.improvising.vocabulary import FIRST_STEP, KEYS, PEDAL_DOWN, VERSION, Step
 from improv_ros.inference.errors import ModelError
 
@@ -25,19 +25,19 @@ def a_performance(seed: int, steps: int) -> list[Step]:
 
 
 @pytest.fixture(scope='module')
-def by_note(tmp_path_factory):
-    """Provide the file of an untrained network whose memory moves once a note."""
-    from improv_ros.improvising.note_network import NoteNetwork
+def by_event(tmp_path_factory):
+    """Provide the file of an untrained network whose memory moves with every event."""
+    from improv_ros.improvising.network import EventNetwork
     from improv_ros.training.export import export
 
-    network = NoteNetwork(units=48, depth=2)
+    network = EventNetwork(units=48, depth=2)
     network.build()
-    path = tmp_path_factory.mktemp('by_note') / 'improviser.tflite'
+    path = tmp_path_factory.mktemp('by_event') / 'improviser.tflite'
     export(network, path)
     return path
 
 
-@pytest.fixture(params=['shipped', 'by_note'])
+@pytest.fixture(params=['shipped', 'by_event'])
 def model(request):
     """Provide the path of a network: '' is the shipped one."""
     return '' if request.param == 'shipped' else request.getfixturevalue(request.param)
@@ -117,7 +117,7 @@ def test_a_model_without_its_description_is_refused(shipped):
         load_runtime(shipped)
 
 
-@pytest.mark.parametrize('change', [{'units': 7}, {'memory': 'notes'}])
+@pytest.mark.parametrize('change', [{'units': 7}, {'memory': 'events'}])
 def test_a_description_of_another_model_is_refused(shipped, change):
     about = json.loads(shipped.with_suffix('.json').read_text())
     shipped.with_suffix('.json').write_text(json.dumps({**about, **change}))
@@ -132,6 +132,14 @@ def test_a_missing_model_and_an_unknown_runtime_are_named(tmp_path):
         load_runtime(tmp_path / 'model.h5')
     with pytest.raises(ModelError, match="'abacus' is none of"):
         load_runtime('', 'abacus')
+
+
+def test_the_small_one_is_of_8_bits_and_for_litert_alone():
+    runtime = load_runtime('small')
+    assert runtime.advance(runtime.start(), FIRST_STEP).keys.shape == (1, KEYS + 1)
+    assert SHIPPED['small'].stat().st_size < 0.3 * DEFAULT_MODEL.stat().st_size
+    with pytest.raises(ModelError, match='which the runtime tensorflow needs'):
+        load_runtime('small', 'tensorflow')
 
 
 def test_without_the_litert_file_the_keras_file_is_run(shipped):

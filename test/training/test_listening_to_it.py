@@ -29,17 +29,17 @@ def dataset(music):
 
 
 @pytest.fixture(scope='module')
-def by_note(tmp_path_factory):
-    """Provide the file of an untrained network whose memory moves once a note."""
+def by_event(tmp_path_factory):
+    """Provide the file of an untrained network whose memory moves with every event."""
     from improv_ros.training.export import export
     from improv_ros.training.networks import build
 
-    path = tmp_path_factory.mktemp('by_note') / 'improviser.tflite'
-    export(build(AS_PLAYED, units=128, depth=2, moved_by='notes'), path)
+    path = tmp_path_factory.mktemp('by_event') / 'improviser.tflite'
+    export(build(AS_PLAYED, units=128, depth=2), path)
     return path
 
 
-@pytest.fixture(params=['shipped', 'by_note'])
+@pytest.fixture(params=['shipped', 'by_event'])
 def model(request):
     return DEFAULT_MODEL if request.param == 'shipped' else request.getfixturevalue(request.param)
 
@@ -106,15 +106,17 @@ def test_speed_is_measured_in_a_process_of_its_own(model):
 
 def test_the_page_has_every_table(music, tmp_path, capsys):
     words = ['evaluate', str(music), '--notes', '1300', '--learn', str(music), '--quiet']
-    assert main([*words, '--generate', '2', '--write', str(tmp_path)]) == 0
+    words += ['--against', 'small']
+    assert main([*words, '--generate', '2', '--write', str(tmp_path / 'page.md')]) == 0
     shown = capsys.readouterr().out
-    page = (tmp_path / 'improviser.md').read_text()
+    page = (tmp_path / 'page.md').read_text()
     for row in (
         '| unigram |',
         '| bigram |',
         '| 5-gram |',
-        '| improviser (5.2 MB) |',
+        '| improviser (16.8 MB) |',
+        '| improviser-int8 (4.4 MB) |',
         '| velocity |',
     ):
         assert row in page and row in shown
-    assert (tmp_path / 'improviser.png').read_bytes().startswith(b'\x89PNG')
+    assert (tmp_path / 'page.png').read_bytes().startswith(b'\x89PNG')

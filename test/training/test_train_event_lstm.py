@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+import signal
 
 from midi_folder import folder_of_scales, write_midi
 import numpy as np
@@ -98,6 +99,22 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not(runs, music, monkey
         assert len(names) > 20
         for name in names:
             np.testing.assert_allclose(straight[name], resumed[name], atol=1e-3)
+
+
+def test_stopped_between_two_measurements_it_leaves_a_checkpoint(music, tmp_path, monkeypatch):
+    learn, learnt = train_event_lstm.learn_from, []
+
+    def learn_and_stop(*batch):
+        learnt.append(learn(*batch))
+        if len(learnt) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return learnt[-1]
+
+    monkeypatch.setattr(train_event_lstm, 'learn_from', learn_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(options(music, tmp_path), False)
+    with np.load(tmp_path / 'checkpoint.npz') as checkpoint:
+        assert json.loads(str(checkpoint['progress']))['batch'] == 3
 
 
 def test_the_checkpoint_of_another_run_is_refused(trained, music):
