@@ -60,7 +60,6 @@ setup(
         ('share/' + package_name + '/config', glob('config/*.*')),
         ('share/' + package_name + '/config/bodies', glob('config/bodies/*.yaml')),
         ('share/' + package_name + '/demo', glob('demo/*')),
-        ('share/' + package_name + '/models', glob('improv_ros/models/*.*')),
     ],
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy>=1.21', 'mido>=1.2.10', 'PyYAML>=5.4'],

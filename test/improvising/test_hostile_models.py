@@ -34,7 +34,7 @@ def marker(tmp_path: Path) -> Path:
 
 def test_a_model_that_is_python_code_is_refused_by_name(tmp_path: Path, marker: Path) -> None:
     path = lambda_model(tmp_path / 'model', marker)
-    with pytest.raises(ModelError, match=f'{path} is damaged or no model of 384 units'):
+    with pytest.raises(ModelError, match=f'{path} is damaged or no model of 512 units'):
         load_runtime(path, 'tensorflow')
     assert not marker.exists()
 
@@ -87,7 +87,7 @@ def test_garbage_and_what_is_cut_short_is_refused(tmp_path: Path, suffix: str) -
             load_runtime(path, 'litert' if suffix == '.tflite' else 'tensorflow')
 
 
-@pytest.mark.parametrize('units', ['384', 384.0, True, 0, -1, 10**12, [384], None])
+@pytest.mark.parametrize('units', ['512', 512.0, True, 0, -1, 10**12, [512], None])
 def test_a_description_that_asks_for_the_impossible_is_refused(tmp_path: Path, units) -> None:
     path = shipped_to(tmp_path)
     about = json.loads(path.with_suffix('.json').read_text())

@@ -81,7 +81,6 @@ def test_a_colcon_workspace_builds_and_runs(source: Path) -> None:
         'config/improv.yaml',
         'config/bodies/piano_88.yaml',
         'demo/fuer_elise.txt',
-        'models/improviser.tflite',
     ):
         assert (share / name).is_file(), name
     programs = workspace / 'install/improv_ros/lib/improv_ros'
