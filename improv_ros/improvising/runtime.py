@@ -56,7 +56,7 @@ class Memory(NamedTuple):
 class Runtime(Protocol):
     """A network that can be run. Logits are float32 vectors, one number a choice."""
 
-    moved_by: str
+    moved_by: ClassVar[str]
     """What its memory takes a step for, 'events' or 'notes'."""
 
     def start(self) -> Memory:
