@@ -87,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
             cache = Path(arguments.cache or temporary)
             dataset = load_dataset([arguments.folder], cache, progress)
             numbers = _chosen(dataset, arguments.composer, arguments.notes)
-            page = [dataset.report()]
+            notes = sum(_notes(dataset, number) for number in numbers)
+            chosen = f'Measured on {len(numbers)} of these performances, {notes:,} notes.'
+            page = [dataset.report(), chosen]
             learnt = load_dataset(arguments.learn, cache, progress) if arguments.learn else None
             page += surprise_tables(loaded, dataset, numbers, learnt)
             if arguments.chunk:
