@@ -114,7 +114,7 @@ def test_the_page_has_every_table(music, tmp_path, capsys):
         '| unigram |',
         '| bigram |',
         '| 5-gram |',
-        '| improviser (16.8 MB) |',
+        '| improviser (16.9 MB) |',
         '| improviser-int8 (4.4 MB) |',
         '| velocity |',
     ):
