@@ -263,6 +263,7 @@ def _read_part(file: _File, parts: Path) -> np.ndarray:
         return np.load(part, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         performance = read_performance(file.path)
+    parts.mkdir(parents=True, exist_ok=True)  # another process may have just finished with it
     write_whole(part, lambda whole: np.save(whole, performance, allow_pickle=False))
     return performance
 
