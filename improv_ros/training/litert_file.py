@@ -5,11 +5,16 @@ import tempfile
 from typing import Any
 
 
-def convert(network: Any, functions: dict[str, Callable[..., Any]], int8: bool = False) -> bytes:
+def convert(
+    network: Any,
+    functions: dict[str, Callable[..., Any]],
+    int8: bool = False,
+    float16: bool = False,
+) -> bytes:
     """Return a LiteRT file of a network's functions, `tf.function`s each with its signature.
 
     int8: keep the large weights in 8 bits, and calculate with them in 8 bits (dynamic range
-    quantisation).
+    quantisation); float16: keep them in 16 bits, and calculate in 32.
     """
     import tensorflow as tf
 
@@ -19,6 +24,8 @@ def convert(network: Any, functions: dict[str, Callable[..., Any]], int8: bool =
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if int8:
+        if int8 or float16:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if float16:
+            converter.target_spec.supported_types = [tf.float16]
         return converter.convert()

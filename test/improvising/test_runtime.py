@@ -137,7 +137,7 @@ def test_a_missing_model_and_an_unknown_runtime_are_named(tmp_path):
 def test_the_small_one_is_of_8_bits_and_for_litert_alone():
     runtime = load_runtime('small')
     assert runtime.advance(runtime.start(), FIRST_STEP).keys.shape == (1, KEYS + 1)
-    assert SHIPPED['small'].stat().st_size < 0.3 * DEFAULT_MODEL.stat().st_size
+    assert SHIPPED['small'].stat().st_size < 0.6 * DEFAULT_MODEL.stat().st_size
     with pytest.raises(ModelError, match='which the runtime tensorflow needs'):
         load_runtime('small', 'tensorflow')
 
