@@ -24,8 +24,8 @@ import numpy as np
 
 from .vocabulary import MOVES, SWITCHES, TIMES, VELOCITIES, WHATS
 
-IMPOSSIBLE = -1e9
-"""Added to the logit of an event that the keys now down rule out."""
+IMPOSSIBLE = -3e4
+"""Added to the logit of an event that the keys now down rule out; 16 bits can hold it, too."""
 
 
 class State(NamedTuple):

@@ -122,3 +122,18 @@ def test_the_page_has_every_table(music, tmp_path, capsys):
     ):
         assert row in page and row in shown
     assert (tmp_path / 'page.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_weights_of_16_bits_are_the_same_in_both_files(tmp_path, dataset, by_event):
+    from improv_ros.improvising.runtime import load_runtime
+
+    out = tmp_path / 'half.tflite'
+    source = str(by_event.with_suffix('.keras'))
+    assert main(['export', source, '--float16', '--out', str(out)]) == 0
+    assert out.stat().st_size < 0.6 * by_event.stat().st_size
+    full, half, rounded = (
+        measure_runtime(load_runtime(path, runtime), dataset, [0]).per_note
+        for path, runtime in ((by_event, 'litert'), (out, 'litert'), (out, 'tensorflow'))
+    )
+    assert half == pytest.approx(rounded, rel=1e-5)
+    assert half == pytest.approx(full, rel=1e-3)
