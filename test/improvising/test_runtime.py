@@ -55,8 +55,8 @@ def test_tensorflow_and_litert_agree(model):
     for one, other in zip(light, full, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
     np.testing.assert_allclose(litert.time_logits(light), tensorflow.time_logits(full), atol=1e-3)
-    np.testing.assert_allclose(
-        litert.what_logits(light, 5), tensorflow.what_logits(full, 5), atol=1e-3
+    np.testing.assert_allclose(  # what is impossible is a large number
+        litert.what_logits(light, 5), tensorflow.what_logits(full, 5), atol=1e-3, rtol=1e-6
     )
     np.testing.assert_allclose(
         litert.velocity_logits(light, 5, 40), tensorflow.velocity_logits(full, 5, 40), atol=1e-3
