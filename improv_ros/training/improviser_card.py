@@ -80,11 +80,17 @@ def _data(options: Options, dataset: Dataset, learning: Sequence[int]) -> str:
         if options.shake
         else ''
     )
+    jittered = (
+        f', each event moved in time at random by {options.jitter:g} ms (standard deviation)'
+        if options.jitter
+        else ''
+    )
     return (
         f'{len(dataset)} performances, {dataset.hours:.1f} hours, {dataset.notes:,} notes from '
         f'{", ".join(dataset.folders)}; {len(dataset.skipped)} files skipped. Learnt from '
         f'{len(set(learning))} of them{weighted}, each time in another key (−6 to +5 '
-        f'semitones), tempo (×0.9 to ×1.1) and loudness (×0.85 to ×1.15){shaken}. {judged}.'
+        'semitones), tempo (×0.9 to ×1.1) and loudness (×0.85 to ×1.15)'
+        f'{shaken}{jittered}. {judged}.'
     )
 
 

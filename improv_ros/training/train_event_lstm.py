@@ -43,6 +43,7 @@ class Options:
     develop_notes: int = 100_000  # about how many of their notes to judge by
     weight: dict[str, int] = field(default_factory=dict)  # composer: how often in an epoch
     shake: float = 0.0  # of each velocity at random, in MIDI velocities
+    jitter: float = 0.0  # of each event's time at random, in milliseconds
     start_from: str = ''  # a .keras file to fine-tune
     minutes: float = 0.0  # 0: no limit on time
     epochs: float = 0.0  # 0: no limit on epochs
@@ -118,6 +119,7 @@ def train(options: Options, progress_bar: bool = True, together: Together = ALON
         options.seed,
         representation,
         options.shake,
+        options.jitter,
     )
     with _precision(options.precision), together.sharing():
         keras.utils.set_random_seed(options.seed)

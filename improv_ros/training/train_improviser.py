@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--shake', type=float, default=0, help='move each velocity at random (deviation)'
     )
+    group.add_argument(
+        '--jitter', type=float, default=0, help="move each event's time at random (deviation, ms)"
+    )
     group.add_argument('--start-from', default='', help='a .keras file to fine-tune')
     group.add_argument('--units', type=int, help='of each LSTM layer')
     group.add_argument('--depth', type=int, help='how many LSTM layers')

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from improv_ros.improvising.vocabulary import KEYS, PEDAL_DOWN
+
 from .dataset import Dataset
 from .representations import AS_PLAYED, Representation, Variation, room_to_transpose
 
@@ -37,13 +39,36 @@ def shaken(performance: np.ndarray, random: np.random.Generator, width: float) -
     return other
 
 
+def jittered(performance: np.ndarray, random: np.random.Generator, deviation: float) -> np.ndarray:
+    """Return a performance whose events each come a little earlier or later at random.
+
+    deviation: standard deviation in milliseconds. It gives chords that were sequenced, all of
+    whose notes begin at once, the spread that a hand has, and that the ears add. Events of one
+    key, and those of the pedal, keep their order.
+    """
+    if not deviation:
+        return performance
+    times = np.cumsum(performance[:, 0], dtype=np.int64)
+    times = np.round(times + random.normal(0, deviation, len(times))).astype(np.int64)
+    what = performance[:, 1].astype(np.int64)
+    switch = np.where(what < PEDAL_DOWN, what % KEYS, KEYS)
+    apart = switch * (int(np.ptp(times)) + 1)  # so that no switch's latest time reaches the next
+    by_switch = np.argsort(switch, kind='stable')
+    times[by_switch] = np.maximum.accumulate((times + apart)[by_switch]) - apart[by_switch]
+    order = np.argsort(times, kind='stable')
+    other = performance[order]
+    other[:, 0] = np.clip(np.diff(times[order], prepend=times[order[:1]]), 0, 65535)
+    return other
+
+
 class Windows:
     """An endless supply of training batches: parallel streams of whole performances.
 
     Each of `streams` rows plays performance after performance, `steps` at a time; a row's
     next window goes on where its last ended. Order and variation follow from the seed alone,
     so a run that stopped can go on at the same batch. A performance whose number stands
-    several times among `numbers` is heard as often. `shake`: see `shaken`.
+    several times among `numbers` is heard as often. `shake`: see `shaken`; `jitter`: see
+    `jittered`.
     """
 
     def __init__(
@@ -55,10 +80,12 @@ class Windows:
         seed: int,
         representation: Representation = AS_PLAYED,
         shake: float = 0.0,
+        jitter: float = 0.0,
     ) -> None:
         self.dataset, self.numbers = dataset, list(numbers)
         self.streams, self.steps, self.seed = streams, steps, seed
-        self.representation, self.shake = representation, shake
+        self.representation = representation
+        self.shake, self.jitter = shake, jitter
 
     def __len__(self) -> int:
         """Return about how many batches it takes to play every performance once."""
@@ -82,7 +109,9 @@ class Windows:
             for number in random.permutation(self.numbers):
                 performance = self._performance(number)
                 variation = draw_variation(performance, random)
-                yield self.representation.steps(shaken(performance, random, self.shake), variation)
+                performance = shaken(performance, random, self.shake)
+                performance = jittered(performance, random, self.jitter)
+                yield self.representation.steps(performance, variation)
 
 
 class Batch(NamedTuple):
