@@ -1,77 +1,81 @@
 """The improviser beside the original's method, on that method's own terms.
 
-The chunk model knows one text and can say only lines that are in it. So both are judged by the
-last tenth of one text: the chunk model learnt the rest of that very text, the improviser only
-heard it just now. A line tells its tick and its velocity exactly; the improviser's figure
-includes what its 10 ms and its 32 velocities leave open.
+The original learns one text by heart and goes on with it; it can say only lines that are in it.
+So all are judged by the last tenth of one text, and told it in the same quantisation, that of
+the vocabulary: a line is a step. The chunk model learns the first nine tenths, as many times
+over as it is given, and so does a copy of the improviser; another has only just heard them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import repeat
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from improv_ros.event_text import TimedEvent, parse
-from improv_ros.event_text.tempo import TempoMap
-from improv_ros.improvising.vocabulary import BIN_WIDTHS, RELEASE, TICK, Keyboard
+from improv_ros.event_text import format_text, from_timed, parse, to_timed
+from improv_ros.improvising.vocabulary import decode, encode
 
-from .chunk import WINDOW, read_chunks, train_chunk_model
-from .dataset import MILLISECOND
+from .chunk import WINDOW, train_chunk_model
+from .loop import learn_from
 from .representations import AS_PLAYED
+from .schedule import warm_cosine
+from .windows import batches
 
 LEARNT = 0.9
 HEADER = (
-    '| model | events of the text that it can say | nats per event that both can say |\n'
+    '| model | events of the text that it can say | nats per event that all can say |\n'
     '|---|---|---|'
 )
+_STEPS, _RATE = 64, 5e-4  # between two updates while a text is learnt by heart
 
 
 class Line(NamedTuple):
-    """A line of the last tenth that presses or releases a key, and each model's nats for it."""
+    """A line of the last tenth, and each model's nats for it."""
 
     chunk: float  # infinite for a line that it cannot say
     improviser: float
+    by_heart: float  # the improviser's, after learning the text
 
 
 def compare(text: str, network: Any, folder: Path, epochs: int = 60, seed: int = 1) -> list[str]:
-    """Train the chunk model on a text's first nine tenths; return a table's rows on the rest.
+    """Learn a text's first nine tenths; return a table's rows on the rest.
 
-    network: an `EventNetwork` of the vocabulary; folder: where the chunk model goes. Raises
-    ValueError for a text that is too short or has several tracks.
+    network: an improviser's of the vocabulary, which stays as it is; folder: where the chunk
+    model goes. Raises ValueError for a text that is too short or holds no keys.
     """
     lines = judged(text, network, folder, epochs, seed)
-    both = [line for line in lines if math.isfinite(line.chunk)]
-    if not both:
+    all_can = [line for line in lines if math.isfinite(line.chunk)]
+    if not all_can:
         raise ValueError('no line of the last tenth is among those before: nothing to compare')
-    share = len(both) / len(lines)
-    chunk, improviser = np.mean(both, axis=0)
+    share = len(all_can) / len(lines)
+    chunk, improviser, by_heart = np.mean(all_can, axis=0)
     return [
-        f'| chunk | {share:.1%} | {chunk:.3f} |',
-        f'| improviser | 100.0% | {improviser:.3f} |',
+        f'| chunk, which learnt the text | {share:.1%} | {chunk:.3f} |',
+        f'| improviser, which just heard it | 100.0% | {improviser:.3f} |',
+        f'| improviser, which learnt the text, too | 100.0% | {by_heart:.3f} |',
     ]
 
 
 def judged(text: str, network: Any, folder: Path, epochs: int, seed: int = 1) -> list[Line]:
-    """Return both models' nats for every line of a text's last tenth that moves a key."""
-    whole = read_chunks(text)
-    body = [whole.distinct[number] for number in whole.sequence]
-    cut = round(LEARNT * len(body))
-    train_chunk_model(
-        '\n'.join([whole.resolution, *body[:cut]]) + '\n', folder, epochs, seed, False
-    )
-    by_chunk = _chunk_nats(body, cut, folder)
-    by_improviser = _improviser_nats(text, network)
-    return [
-        Line(by_chunk[number - cut], by_improviser[number])
-        for number in range(cut, len(body))
-        if number in by_improviser
-    ]
+    """Return all models' nats for every line of a text's last tenth."""
+    steps = encode(event for event in to_timed(parse(text)) if event.kind in ('no', 'nf'))
+    if len(steps) <= WINDOW / LEARNT + 1:
+        raise ValueError(f'the text moves a key {len(steps)} times; that is too few to learn from')
+    cut = round(LEARNT * len(steps))
+    told = replace(from_timed(decode(steps)), at=None)
+    resolution, *body = format_text(told).splitlines()
+    train_chunk_model('\n'.join([resolution, *body[:cut]]) + '\n', folder, epochs, seed, False)
+    columns = [_chunk_nats(body, cut, folder), _nats(network, steps)[cut:]]
+    columns.append(_nats(_by_heart(network, steps[:cut], epochs), steps)[cut:])
+    return [Line(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
-def _chunk_nats(body: list[str], cut: int, folder: Path) -> np.ndarray:
+def _chunk_nats(body: Sequence[str], cut: int, folder: Path) -> np.ndarray:
     """Return nats of the lines from `cut` on; a line never learnt is all zeros in a window."""
     import keras
 
@@ -89,29 +93,30 @@ def _chunk_nats(body: list[str], cut: int, folder: Path) -> np.ndarray:
     return nats
 
 
-def _improviser_nats(text: str, network: Any) -> dict[int, float]:
-    """Return nats of each line that moves a key, to its exact tick and velocity."""
+def _nats(network: Any, steps: np.ndarray) -> np.ndarray:
+    """Return a network's nats of each step, of when, what and how loud together."""
     from keras import ops
 
-    parsed = parse(text)
-    time_at = TempoMap(parsed).time_at
-    keyboard, moves, owners, tick = Keyboard(), [], [], 0
-    before: int | None = None
-    for number, event in enumerate(parsed.events):
-        tick += event.delta
-        for what, velocity in keyboard.take(TimedEvent(time_at(tick), event.kind, event.values)):
-            now = (time_at(tick) + MILLISECOND // 2) // MILLISECOND
-            moves.append((0 if before is None else min(now - before, 65535), what, velocity))
-            owners.append(number)
-            before = now
-    steps = AS_PLAYED.steps(np.array(moves, np.uint16))
     given = np.concatenate([[AS_PLAYED.first], steps]).astype(np.int32)
     surprise, _ = network.nats(given[None], network.start())
-    nats = ops.convert_to_numpy(surprise)[0].sum(axis=-1) + np.log(BIN_WIDTHS[steps[:, 0]])
-    ticks = TICK * (tick / max(time_at(tick), 1))  # of the text in one of the grid, on average
-    nats += math.log(max(ticks, 1.0)) + np.where(steps[:, 1] < RELEASE, math.log(4), 0)
-    found: dict[int, float] = {}
-    for owner, step, cost in zip(owners, steps, nats, strict=True):
-        if step[1] < 2 * RELEASE:
-            found[owner] = found.get(owner, 0.0) + float(cost)
-    return found
+    return ops.convert_to_numpy(surprise)[0].sum(axis=-1)
+
+
+def _by_heart(network: Any, steps: np.ndarray, epochs: int) -> Any:
+    """Return a copy of a network that has learnt one performance, so many times over."""
+    import keras
+
+    from . import networks
+    from .streams import Streams, surprise
+
+    copy = networks.build(AS_PLAYED, network.units, network.depth, moved_by=network.moved_by)
+    for ours, theirs in zip(copy.trainable_variables, network.trainable_variables, strict=True):
+        ours.assign(theirs)
+    model = Streams(copy, streams=1)
+    optimizer = keras.optimizers.Adam(_RATE, global_clipnorm=1.0)
+    model.compile(optimizer=optimizer, loss=surprise)
+    updates = epochs * math.ceil(len(steps) / _STEPS)
+    for number, batch in enumerate(batches(repeat(steps, epochs), 1, _STEPS)):
+        optimizer.learning_rate = _RATE * warm_cosine(number / updates, number)
+        learn_from(model, (batch.events, batch.fresh), batch.real[..., None])
+    return copy

@@ -174,10 +174,22 @@ def test_trains_weighted_shaken_and_in_mixed_precision(tmp_path, music, model, t
     out = tmp_path / 'out'
     words = ['train', '--model', *model, '--data', str(music), '--out', str(out)]
     words += ['--units', '16', '--depth', '2', '--streams', '4', '--steps', '40', '--epochs', '2']
-    words += ['--weight', 'Anon=3', '--shake', '4', '--precision', 'mixed', '--rate', '0.01']
+    words += [
+        '--weight',
+        'Anon=3',
+        '--shake',
+        '4',
+        '--jitter',
+        '9',
+        '--precision',
+        'mixed',
+        '--rate',
+        '0.01',
+    ]
     assert main([*words, '--develop', str(music), '--evaluate-every', '8', '--quiet']) == 0
     card = (out / 'improviser.md').read_text()
     assert 'Anon 3 times' in card and 'precision mixed' in card and told in card
+    assert 'moved in time at random by 9 ms' in card
     assert ('No node plays it' in card) == (not played)
     assert (out / 'improviser.tflite').exists() == played
     with (out / 'curve.csv').open() as file:

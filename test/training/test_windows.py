@@ -3,8 +3,8 @@ import numpy as np
 
 from improv_ros.improvising.vocabulary import FIRST_STEP
 from improv_ros.training.dataset import load_dataset
-from improv_ros.training.representations import PERFORMANCE_RNN
-from improv_ros.training.windows import Windows, batches, shaken
+from improv_ros.training.representations import PERFORMANCE_RNN, sounding
+from improv_ros.training.windows import Windows, batches, jittered, shaken
 
 
 def test_windows_play_every_piece_to_its_end():
@@ -57,3 +57,22 @@ def test_shaking_moves_each_velocity_and_nothing_else(tmp_path):
     np.testing.assert_array_equal(other[:, 2] > 0, performance[:, 2] > 0)
     moved = other[:, 2].astype(int)[other[:, 2] > 0] - performance[performance[:, 2] > 0, 2]
     assert 4 < moved.std() < 6 and abs(moved.mean()) < 1.5
+
+
+def test_jitter_moves_each_event_in_time_and_mixes_up_no_key(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in', 1, 200)
+    performance = load_dataset([folder], tmp_path / 'cache', progress=False).performance(0)
+    other = jittered(performance, np.random.default_rng(1), deviation=10)
+    before, after = sounding(performance), sounding(other)
+    np.testing.assert_array_equal(after.key, before.key)
+    np.testing.assert_array_equal(after.velocity, before.velocity)
+    assert (after.offset >= after.onset).all()
+    moved = after.onset - before.onset
+    assert 8 < moved.std() < 12 and abs(moved.mean() - moved[0]) < 40
+
+
+def test_keys_struck_again_at_once_stay_in_order_however_much_they_are_moved():
+    trill = np.array([[0, 40, 64], [2, 128, 0]] * 50 + [[0, 176, 0], [1, 177, 0]], np.uint16)
+    other = jittered(trill, np.random.default_rng(1), deviation=50)
+    assert other[other[:, 1] < 176, 1].tolist() == [40, 128] * 50
+    assert other[other[:, 1] >= 176, 1].tolist() == [176, 177]
