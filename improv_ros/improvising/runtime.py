@@ -33,8 +33,7 @@ from .vocabulary import (
 )
 
 DEFAULT_MODEL = MODELS / 'improviser.tflite'
-SHIPPED = {'': DEFAULT_MODEL, 'small': MODELS / 'improviser-int8.tflite'}
-"""The networks that come with the package, by the name that asks for them."""
+"""The network that comes with the package: this file in 8 bits, the `.keras` beside it whole."""
 LARGEST = {'units': 4096, 'depth': 16}
 _FUNCTIONS = ('advance', 'time', 'what', 'velocity')
 
@@ -142,16 +141,15 @@ def _index(number: int) -> np.ndarray:
 def load_runtime(path: str | Path = '', runtime: str = 'auto') -> Runtime:
     """Return the network in a `.tflite` or `.keras` file, ready to run.
 
-    path: '' is the network that comes with the package, 'small' the same in 8 bits, for LiteRT
-    alone. Either file of a pair will do: with runtime 'litert' the `.tflite` is run, with
-    'tensorflow' the `.keras` beside it; 'auto' is LiteRT where it is installed and the file is
-    there, else TensorFlow.
+    path: either file of a pair; '' is the network that comes with the package. With runtime
+    'litert' the `.tflite` is run, with 'tensorflow' the `.keras` beside it; 'auto' is LiteRT
+    where it is installed and the file is there, else TensorFlow.
 
     Raises ModelError for a file that is missing, damaged or of another vocabulary, and for a
     runtime that is not installed.
     """
-    chosen = choose_file(SHIPPED.get(str(path), path), DEFAULT_MODEL, runtime)
-    if chosen.suffix == '.tflite' and chosen not in SHIPPED.values():
+    chosen = choose_file(path, DEFAULT_MODEL, runtime)
+    if chosen.suffix == '.tflite' and chosen != DEFAULT_MODEL:
         try_out(chosen, __name__)
     return load_here(chosen)
 

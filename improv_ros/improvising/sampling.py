@@ -42,10 +42,10 @@ def choose(
         return None
     scaled = np.where(possible, logits / temperature, -np.inf).astype(np.float64)
     odds = np.exp(scaled - scaled.max())
-    odds /= odds.sum()
     if top_p < 1:
         order = np.argsort(-odds)
-        before = np.cumsum(odds[order]) - odds[order]
-        odds[order[before >= top_p]] = 0
-        odds /= odds.sum()
-    return int(random.choice(len(odds), p=odds))
+        upto = np.cumsum(odds[order])
+        odds[order[upto - odds[order] >= top_p * upto[-1]]] = 0
+    upto = np.cumsum(odds)
+    drawn = random.random() * upto[-1]
+    return int(np.searchsorted(upto, min(drawn, np.nextafter(upto[-1], 0)), side='right'))

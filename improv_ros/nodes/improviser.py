@@ -55,7 +55,7 @@ def _manner(name: str, description: str, unit: str) -> Setting:
 
 MANNERS = tuple(_manner(name, *words) for name, words in DESCRIPTIONS.items())
 SETTINGS = (
-    Setting('model', '', 'Network file (.tflite or .keras), or small; empty: the shipped one'),
+    Setting('model', '', 'Network file (.tflite or .keras); empty: the shipped one'),
     Setting('runtime', 'auto', 'What runs the network', choices=RUNTIMES),
     Setting(
         'instrument',

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, SHIPPED, load_runtime
+from improv_ros.improvising.runtime import DEFAULT_MODEL, load_runtime
 from improv_ros.inference.errors import ModelError
 
 from .dataset import Dataset, DatasetError, load_dataset
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='FILE',
-        help='more models for the table: a .keras file, a .tflite file, or small',
+        help='more .keras files for the table; a .tflite file beside one is measured, too',
     )
     group.add_argument(
         '--learn',
@@ -46,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--chunk',
-        default='',
+        nargs='+',
+        default=[],
         metavar='FILE.txt',
-        help="the original's method beside it: on the last tenth of this text, learnt before",
+        help="the original's method beside it: on the last tenth of each text, learnt before",
     )
     group.add_argument('--speed', action='store_true', help='measure milliseconds a note, too')
     group.add_argument(
@@ -68,21 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     from . import networks
 
-    path, *others = (_file(name) for name in (arguments.model, *arguments.against))
+    paths = [_file(name) for name in (arguments.model, *arguments.against)]
     page_file = Path(arguments.write) if arguments.write else None
     progress = not arguments.quiet
     try:
         if page_file and page_file.suffix != '.md':
             raise ValueError(f'--write takes a file that ends in .md, not {page_file}')
-        loaded = [
-            (path, *networks.load(path)),
-            *(
-                (other, load_runtime(other, 'litert'), AS_PLAYED)
-                if other.suffix == '.tflite'
-                else (other, *networks.load(other))
-                for other in others
-            ),
-        ]
+        loaded = [(path, *networks.load(path)) for path in paths]
         with tempfile.TemporaryDirectory() as temporary:
             cache = Path(arguments.cache or temporary)
             dataset = load_dataset([arguments.folder], cache, progress)
@@ -92,16 +85,16 @@ def run(arguments: argparse.Namespace) -> int:
             page = [dataset.report(), chosen]
             learnt = load_dataset(arguments.learn, cache, progress) if arguments.learn else None
             page += surprise_tables(loaded, dataset, numbers, learnt)
-            if arguments.chunk:
-                page += chunk_table(Path(arguments.chunk), loaded[0][1], Path(temporary))
+            for text in map(Path, arguments.chunk):
+                page += chunk_table(text, loaded[0][1], Path(temporary))
             if arguments.speed:
-                page += speed_tables([path, *_of_nodes(others)])
+                page += speed_tables([path for path, _, spoken in loaded if spoken is AS_PLAYED])
             pictures: dict[str, tuple[Mapping, Mapping]] = {}
             if arguments.generate:
-                page += likeness(path, dataset, numbers, arguments.generate, pictures)
+                page += likeness(paths[0], dataset, numbers, arguments.generate, pictures)
             print('\n\n'.join(page))
             if page_file:
-                write_page(page_file, page, pictures, _curves([path, *others]))
+                write_page(page_file, page, pictures, _curves(paths))
     except (ModelError, OSError, ValueError) as error:
         print(f'improv evaluate: {error}', file=sys.stderr)
         return 1
@@ -148,13 +141,13 @@ def surprise_tables(
                 model = NGram(representation, order).learn(learnt, range(len(learnt)))
                 rows.append(model.measure(dataset, numbers).report(name + over))
         for path, network, representation in speaking:
-            if path.suffix == '.tflite':
-                found = measure_runtime(network, dataset, numbers)
-            else:
-                streams = Streams(network, min(32, len(numbers)))
-                found = measure(streams, dataset, numbers, representation)
-            size = path.stat().st_size / 1e6
-            rows.append(found.report(f'{_name(path)} ({size:.1f} MB)'))
+            streams = Streams(network, min(32, len(numbers)))
+            found = measure(streams, dataset, numbers, representation)
+            rows.append(found.report(f'{_name(path)} ({_size(path)})'))
+            litert = path.with_suffix('.tflite')
+            if litert.is_file():
+                found = measure_runtime(load_runtime(litert, 'litert'), dataset, numbers)
+                rows.append(found.report(f'{_name(path)} by LiteRT ({_size(litert)})'))
         page += [heading, '\n'.join([HEADER, *rows])]
     return page
 
@@ -163,7 +156,7 @@ def _file(name: str) -> Path:
     """Return the file that a model's name on the command line means."""
     if name == 'improviser':
         return DEFAULT_MODEL.with_suffix('.keras')
-    return SHIPPED.get(name, Path(name))
+    return Path(name)
 
 
 def _name(path: Path) -> str:
@@ -172,9 +165,8 @@ def _name(path: Path) -> str:
     return path.parent.name if usual else path.stem
 
 
-def _of_nodes(paths: Sequence[Path]) -> list[Path]:
-    """Return those models that a node can play: a LiteRT file is beside them."""
-    return [path for path in paths if path.with_suffix('.tflite').is_file()]
+def _size(path: Path) -> str:
+    return f'{path.stat().st_size / 1e6:.1f} MB'
 
 
 def chunk_table(text: Path, network: Any, folder: Path) -> list[str]:
@@ -194,7 +186,7 @@ def speed_tables(paths: Sequence[Path]) -> list[str]:
 
     rows = []
     for path in paths:
-        for runtime in ('litert',) if path.suffix == '.tflite' else RUNTIMES:
+        for runtime in RUNTIMES:
             try:
                 rows.append(measure_speed(runtime, str(path)).report(f'{_name(path)}, {runtime}'))
             except ModelError as error:

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, SHIPPED, load_runtime
+from improv_ros.improvising.runtime import DEFAULT_MODEL, load_runtime
 from improv_ros.improvising.vocabulary import FIRST_STEP, KEYS, PEDAL_DOWN, VERSION, Step
 from improv_ros.inference.errors import ModelError
 
@@ -24,23 +24,17 @@ def a_performance(seed: int, steps: int) -> list[Step]:
     return performance
 
 
-@pytest.fixture(scope='module')
-def by_event(tmp_path_factory):
-    """Provide the file of an untrained network whose memory moves with every event."""
-    from improv_ros.improvising.network import EventNetwork
+@pytest.fixture(scope='module', params=['events', 'notes'])
+def model(request, tmp_path_factory):
+    """Provide the file of an untrained network whose memory moves with every event, or note."""
+    from improv_ros.improvising.note_network import NETWORKS
     from improv_ros.training.export import export
 
-    network = EventNetwork(units=48, depth=2)
+    network = NETWORKS[request.param](units=48, depth=2)
     network.build()
-    path = tmp_path_factory.mktemp('by_event') / 'improviser.tflite'
+    path = tmp_path_factory.mktemp(request.param) / 'improviser.tflite'
     export(network, path)
     return path
-
-
-@pytest.fixture(params=['shipped', 'by_event'])
-def model(request):
-    """Provide the path of a network: '' is the shipped one."""
-    return '' if request.param == 'shipped' else request.getfixturevalue(request.param)
 
 
 def test_tensorflow_and_litert_agree(model):
@@ -134,12 +128,27 @@ def test_a_missing_model_and_an_unknown_runtime_are_named(tmp_path):
         load_runtime('', 'abacus')
 
 
-def test_the_small_one_is_of_8_bits_and_for_litert_alone():
-    runtime = load_runtime('small')
-    assert runtime.advance(runtime.start(), FIRST_STEP).keys.shape == (1, KEYS + 1)
-    assert SHIPPED['small'].stat().st_size < 0.6 * DEFAULT_MODEL.stat().st_size
-    with pytest.raises(ModelError, match='which the runtime tensorflow needs'):
-        load_runtime('small', 'tensorflow')
+def test_what_is_shipped_for_litert_is_small_and_believes_nearly_the_same():
+    assert DEFAULT_MODEL.stat().st_size < 5e6
+    small, whole = load_runtime('', 'litert'), load_runtime('', 'tensorflow')
+    memories = [small.start(), whole.start()]
+    apart = []
+    for step in a_performance(seed=1, steps=200):
+        memories = [
+            runtime.advance(memory, step)
+            for runtime, memory in zip((small, whole), memories, strict=True)
+        ]
+        odds = [
+            softmax(runtime.time_logits(memory))
+            for runtime, memory in zip((small, whole), memories, strict=True)
+        ]
+        apart.append(np.abs(odds[0] - odds[1]).sum() / 2)
+    assert np.mean(apart) < 0.05
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
 
 
 def test_without_the_litert_file_the_keras_file_is_run(shipped):
