@@ -74,6 +74,12 @@ class FrontEnd:
         return spectra
 
 
+def power_of(spectra: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the power that spectra tell of: 1 for a full-scale tone."""
+    power: npt.NDArray[np.floating] = 10 ** ((spectra - 1) * 5)
+    return power
+
+
 def _window(length: int) -> _Floats:
     """A window that rises and falls as sin², of which a sine shows its squared amplitude."""
     rising = length - _FALLING

@@ -17,6 +17,7 @@ from .decoder import DECODING, IN_HOPS
 from .estimator import BELIEFS, PITCHES, Estimate, Estimator, PerPitch
 from .front_end import BANDS, HOP, SAMPLE_RATE, SEMITONES, WINDOWS, FrontEnd
 from .spectral import SpectralEstimator
+from .touch import Touch
 
 SPECTRAL = 'spectral'  # the estimator that needs no model
 DEFAULT_MODEL = MODELS / 'transcriber.tflite'
@@ -48,6 +49,7 @@ class NetworkEstimator(Estimator):
         self._advance = advance
         self._delay = about['delays'].index(about['delay'])
         self._front_end = FrontEnd()
+        self._touch = touch_for(about['delay'])
         past = _state(about['channels'], about['units'])
         self._silence: _Arrays = {
             name: np.full((1, *shape), value, np.float32) for name, (shape, value) in past.items()
@@ -57,6 +59,7 @@ class NetworkEstimator(Estimator):
     def reset(self) -> None:
         """Forget all that was heard."""
         self._front_end.reset()
+        self._touch.reset()
         self._state = self._silence
 
     def step(self, samples: PerPitch) -> Estimate:
@@ -67,7 +70,14 @@ class NetworkEstimator(Estimator):
         after = self._advance(spectra=spectra, **self._state)
         self._state = {name: np.asarray(after[name]) for name in self._silence}
         beliefs = np.asarray(after['beliefs'])[0, :, self._delay].T
-        return Estimate(*beliefs[_HEARD])
+        estimate = Estimate(*beliefs[_HEARD])
+        touch = self._touch.step(spectra[0], estimate.onset, estimate.velocity)
+        return estimate._replace(velocity=touch)
+
+
+def touch_for(delay: int) -> Touch:
+    """Return what tells how hard keys are struck, for beliefs about the sound `delay` hops ago."""
+    return Touch(delay + 2)  # the decoder asks at the peak and at the hop after it
 
 
 def _state(channels: int, units: int) -> dict[str, tuple[tuple[int, ...], float]]:

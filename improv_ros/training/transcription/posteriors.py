@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from improv_ros.listening.decoder import Decoder
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES, Estimate, Estimator
+from improv_ros.listening.estimator import (
+    BELIEFS,
+    LOWEST_PITCH,
+    PITCHES,
+    Estimate,
+    Estimator,
+)
 from improv_ros.listening.offset_removal import OffsetRemoval
 from improv_ros.listening.transcription import StreamingTranscriber
 
@@ -102,25 +108,36 @@ def believe(estimator: Estimator, recording: Recording) -> Posteriors:
 
 def believe_at_once(model: Path, recording: Recording) -> list[Posteriors]:
     """Return what the network of a `.keras` file believes, with each of its delays."""
-    from improv_ros.listening.front_end import FrontEnd
-    from improv_ros.listening.network import BELIEFS
+    from improv_ros.listening.runtime import touch_for
 
-    estimator, (network, read) = load_estimator(str(model)), _load_network(model)
-    spectra = FrontEnd().analyse(_whole_hops(estimator, recording).ravel())
-    hops = len(spectra)
-    spectra = np.concatenate(
-        (spectra, np.zeros((-hops % _WINDOW, *spectra.shape[1:]), np.float32))
-    )
-    state, windows = network.start(), []
-    for start in range(0, hops, _WINDOW):
-        logits, state = read(spectra[np.newaxis, start : start + _WINDOW], state)
-        windows.append(np.asarray(logits[0], np.float32))
-    beliefs = 1 / (1 + np.exp(-np.concatenate(windows)[:hops]))  # (hops, 88, delays, BELIEFS)
+    spectra, beliefs = beliefs_of(model, recording)
+    estimator, (network, _) = load_estimator(str(model)), _load_network(model)
     order = [BELIEFS.index(name) for name in Estimate._fields]
+    beliefs = beliefs[..., order].transpose(2, 0, 3, 1)  # (delays, hops, Estimate, 88)
+    for estimates, delay in zip(beliefs, network.delays, strict=True):
+        touch = touch_for(delay)
+        for heard, estimate in zip(spectra, map(Estimate._make, estimates), strict=True):
+            estimate.velocity[:] = touch.step(heard, estimate.onset, estimate.velocity)
     return [
-        _posteriors(estimator, beliefs[:, :, place, order].transpose(0, 2, 1), delay)
-        for place, delay in enumerate(network.delays)
+        _posteriors(estimator, estimates, delay)
+        for estimates, delay in zip(beliefs, network.delays, strict=True)
     ]
+
+
+def beliefs_of(model: Path, recording: Recording) -> tuple[Curves, Curves]:
+    """Return spectra, (hops, BANDS, windows), and what the network of a `.keras` file makes of
+    them, (hops, 88, delays, BELIEFS)."""
+    from improv_ros.listening.front_end import FrontEnd
+
+    network, read = _load_network(model)
+    spectra = FrontEnd().analyse(_whole_hops(load_estimator(str(model)), recording).ravel())
+    beyond = np.zeros((-len(spectra) % _WINDOW, *spectra.shape[1:]), np.float32)
+    windows = np.split(np.concatenate((spectra, beyond)), (len(spectra) + len(beyond)) // _WINDOW)
+    state, logits = network.start(), []
+    for window in windows:
+        heard, state = read(window[np.newaxis], state)
+        logits.append(np.asarray(heard[0], np.float32))
+    return spectra, 1 / (1 + np.exp(-np.concatenate(logits)[: len(spectra)]))
 
 
 def _posteriors(estimator: Estimator, estimates: Curves, latency_hops: int) -> Posteriors:
