@@ -98,10 +98,11 @@ _FREE = (
 
 
 def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
-    """Train a network and return the path of the best one, `transcriber.keras` in `out`.
+    """Train a network and return its path, `transcriber.keras` in `out`.
 
-    A run whose folder holds a checkpoint goes on from it. Raises DatasetError for data that
-    cannot be used, and CheckpointError if the checkpoint is of a run with other options.
+    While a run lasts that is the one with the smallest loss so far, in the end the last. A run
+    whose folder holds a checkpoint goes on from it. Raises DatasetError for data that cannot be
+    used, and CheckpointError if the checkpoint is of a run with other options.
     """
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,7 @@ def train(options: ListeningOptions, progress_bar: bool = True) -> Path:
     write_record(out, options.command, options=asdict(options), data=checksum)
     course = _course(options, paths, checksum)
     progress = _together(course, options, paths, checksum, progress_bar)
+    course.keep()  # once the rate has fallen notes are found best, whatever the loss says
     model = out / 'transcriber.keras'
     transcriber_card(model, course.model.network, options, paths, checksum, progress)
     return model

@@ -46,10 +46,13 @@ def transcriber_card(
             f'{how_long(progress)} A batch is {options.streams} recordings × {options.hops} hops '
             f'of 10 ms in each of {options.processes} processes; every {options.groups} batches '
             f'Adam takes a step, learning rate {options.rate} falling as half a cosine, seed '
-            f'{options.seed}. Kept: the network with the smallest loss on {options.development}, '
-            'which it did not learn from.'
+            f'{options.seed}. Kept: the network as it was in the end.'
         ],
-        [f'Smallest loss there: {progress.best:.3f} weighted nats a hop.'],
+        [
+            f'Loss on {options.development}, which it did not learn from, in the end: '
+            f'{progress.curve[-1]["development"]:.3f} weighted nats a hop; the smallest: '
+            f'{progress.best:.3f}.'
+        ],
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 from test_recordings import record
 
 from improv_ros.cli import main
@@ -37,6 +38,17 @@ def test_learns_goes_on_and_tells_of_itself(tmp_path):
     card = model.with_suffix('.md').read_text()
     assert '    first\n    second' in card
     assert '4 recordings, 0.0 hours' in card
+
+
+def test_the_network_of_the_end_is_kept(tmp_path):
+    folder, out = str(recordings(tmp_path / 'train')), tmp_path / 'out'
+    options = ListeningOptions([folder], folder, str(out), epochs=4, **SMALL)
+    network = load_network(train(options, progress_bar=False))
+    with np.load(out / 'checkpoint.npz') as last:
+        kept = [last[name] for name in last.files]
+    for variable in network.trainable_variables:
+        value = np.array(variable)
+        assert any(value.shape == each.shape and np.allclose(value, each) for each in kept)
 
 
 def test_the_card_names_the_pianos_and_the_music(tmp_path):
