@@ -18,7 +18,7 @@ from improv_ros.event_text import (
 )
 
 from .hands import Hands
-from .leaning import HUMAN, aim_at
+from .leaning import aim_at, beside
 from .model import Model
 from .phrase import Phrase
 from .repetition import Repetition
@@ -177,7 +177,8 @@ class Conversation:
         if self._model.keyboard.pedal:  # the person's foot; the robot begins without pedal
             self._model.observe(control_change(now, SUSTAIN, 0))
         start = now + nanoseconds(self.settings.lookahead)
-        aim = aim_at(phrase.character) if phrase and mode == 'respond' else HUMAN
+        character = phrase.character if phrase else None
+        aim = aim_at(character) if character and mode == 'respond' else beside(character)
         self._speech = Speech(
             self._model, self._hands, self._repetition, self._random, aim, now, start
         )

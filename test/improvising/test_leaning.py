@@ -1,8 +1,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
+import pytest
 
-from improv_ros.improvising.leaning import HUMAN, MOST, MOST_PACE, Aim, Leaning, aim_at
+from improv_ros.improvising.leaning import HUMAN, MOST, MOST_PACE, Aim, Leaning, aim_at, beside
 from improv_ros.improvising.phrase import Character
 from improv_ros.improvising.settings import SECOND
 from improv_ros.improvising.vocabulary import KEYS, LOWEST_PITCH
@@ -40,6 +41,16 @@ def test_leans_to_the_register_and_loudness_beyond_them_where_it_fell_short():
     assert low.what[:KEYS].argmax() == 65 - LOWEST_PITCH
     assert true.velocity.argmax() == 15  # 62 of 1 to 127, in steps of 4
     assert low.velocity.argmax() > 17
+
+
+def test_a_speech_that_fades_is_drawn_back_to_the_loudness_that_was_heard():
+    assert beside(None) == HUMAN
+    loud = beside(Character(4.0, 60.0, 5.0, 90.0, 3.0, 0))
+    assert loud.density == HUMAN.density and loud.pitch is None
+    for aim, velocity in ((HUMAN, 60), (loud, 90)):
+        faded = leaning(aim, 6, velocity=velocity - 30).bias(10 * SECOND, 1.0).velocity
+        kept = leaning(aim, 6, velocity=velocity).bias(10 * SECOND, 1.0).velocity
+        assert faded.argmax() > kept.argmax() == pytest.approx(velocity / 4 - 0.5, abs=1)
 
 
 @settings(max_examples=50)

@@ -58,6 +58,16 @@ def test_goes_on_after_an_opening_and_ends_with_all_keys_up(dataset, model):
     assert not keyboard.down and not keyboard.pedal
 
 
+def test_what_begins_loud_does_not_fade_away(dataset):
+    loud = [
+        event._replace(values=(event.values[0], 90, 0)) if is_note_on(event) else event
+        for event in opening_of(dataset.performance(0), seconds=5)
+    ]
+    played = go_on(load_model(), loud, seconds=60)
+    late = [e.values[1] for e in played if is_note_on(e) and e.time > played[-1].time - 2e10]
+    assert len(late) > 20 and 70 < np.mean(late) < 110
+
+
 def test_a_file_of_8_bits_is_a_quarter_and_knows_almost_as_much(tmp_path, dataset, model, capsys):
     out = tmp_path / 'small.tflite'
     source = str(model.with_suffix('.keras'))
