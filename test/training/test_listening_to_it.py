@@ -1,6 +1,7 @@
 """What a network plays after a real opening, heard and counted."""
 
 import json
+import shutil
 import wave
 
 from midi_folder import folder_of_scales
@@ -132,6 +133,21 @@ def test_the_page_has_every_table(music, tmp_path, capsys):
     ):
         assert row in page and row in shown
     assert (tmp_path / 'page.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_learning_curves_are_drawn_from_what_lies_beside_a_model(music, tmp_path, by_event):
+    shutil.copytree(by_event.parent, tmp_path / 'run')
+    pages = []
+    for fall in (1, 2):
+        rows = [f'{minute},{20 - fall * minute}' for minute in range(5)]
+        curve = '\n'.join(['minutes,nats_per_note', *rows]) + '\n'
+        (tmp_path / 'run' / 'curve.csv').write_text(curve)
+        words = ['evaluate', str(music), '--notes', '60', '--quiet', '--model']
+        words += [str(tmp_path / 'run' / 'improviser.keras'), '--write', str(tmp_path / 'page.md')]
+        assert main(words) == 0
+        assert '(page.png)' in (tmp_path / 'page.md').read_text()
+        pages.append((tmp_path / 'page.png').read_bytes())
+    assert pages[0] != pages[1]
 
 
 def test_weights_of_16_bits_are_the_same_in_both_files(tmp_path, dataset, by_event):
