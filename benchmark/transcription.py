@@ -32,7 +32,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('set', type=Path)
-    parser.add_argument('--model-file', action='append', default=[], help='may be repeated')
+    parser.add_argument(
+        '--model-file',
+        action='append',
+        default=[],
+        help='may be repeated; default: the shipped one, and spectral, which needs no file',
+    )
     parser.add_argument('--seconds', type=float, help='hear only so much of each recording')
     parser.add_argument('--processes', type=int, default=1)
     parser.add_argument('--peer', type=Path, help='folder for the environment of basic-pitch')
@@ -41,7 +46,7 @@ def main() -> int:
     try:
         recordings = find(arguments.set, arguments.seconds)
         measurements = []
-        for model in [*arguments.model_file, SPECTRAL]:
+        for model in arguments.model_file or ['', SPECTRAL]:
             measurements.append(ours(model, recordings, arguments.processes))
         if arguments.peer:
             measurements += basic_pitch(arguments.peer, recordings)
