@@ -94,8 +94,9 @@ def test_a_runtime_is_measured_as_the_network_is(dataset, model):
     one = measure(network, dataset, [1])
     other = measure_runtime(load_runtime(model, 'litert'), dataset, [1])
     assert other.notes == one.notes == 650
+    apart = 0.02 if model == DEFAULT_MODEL else 0.001  # what is shipped for LiteRT is in 8 bits
     for factor in ('time', 'what', 'velocity'):
-        assert getattr(other, factor) == pytest.approx(getattr(one, factor), rel=1e-3)
+        assert getattr(other, factor) == pytest.approx(getattr(one, factor), rel=apart)
 
 
 def test_writes_what_it_plays_as_sound(music, tmp_path, capsys):
