@@ -1,12 +1,12 @@
-"""Does an answer follow the phrase it answers? Openings of real performances are answered.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-For each strength of `follow`: how the density, mean pitch, mean velocity and length of answers
-go with those of their phrases (Pearson's correlation, and the mean absolute difference), and how
-answers end: how long the last note sounds, how long the player had waited before it, and how often
-the last chord has the tonic of the phrase. Then how soon an answer comes: from when the phrase is
-known to have ended to its first event, and the network's part of it.
-
-    python benchmark/answers.py FOLDER [--answers 60] [--follow 0 0.7 1]
+"""Answers to openings of real performances, 4 to 12 s long, for several strengths of `follow`:
+the Pearson correlation and the mean absolute difference between phrase and answer in note density,
+mean pitch, mean velocity and length; and how answers end: the duration of the last note, the wait
+before the last chord, and how often that chord has the tonic of the phrase. The latency is the
+time from the detected end of the phrase to the first event of the answer, and the share of it that
+the network takes.
 """
 
 from __future__ import annotations
@@ -14,23 +14,32 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from performances import MS, PROCESSOR_TIME, SECOND, clock_of, notes, performances
 
-from improv_ros.event_text import TimedEvent, is_note_off, is_note_on, note_off
-from improv_ros.improvising import Conversation, Settings
-from improv_ros.improvising.key import tonic_of
-from improv_ros.improvising.model import Model
-from improv_ros.improvising.runtime import Runtime, load_runtime
+from benchmark.harness import Column, Result, option
+from benchmark.performances import (
+    MS,
+    add_clock_argument,
+    add_folder_argument,
+    add_model_argument,
+    clock_of,
+    notes,
+    performances,
+)
+from improv_ros.event_text import SECOND, TimedEvent, is_note_off, is_note_on, note_off
+from improv_ros.improvising import Dialogue, ImproviserSettings
+from improv_ros.improvising.dialogue.phrase import tonic_of
+from improv_ros.improvising.network.improviser_model import Model
+from improv_ros.improvising.network.improviser_runtime import Runtime, load_runtime
 
-FIGURES = ('density, notes/s', 'mean pitch', 'mean velocity', 'length, s')
+FIGURES = ('notes per second', 'mean pitch, semitones', 'mean velocity', 'length, s')
 SHORTEST, LONGEST = 4.0, 12.0  # seconds of a phrase
 
 
-class Timed:
-    """A runtime that adds up the time that it takes."""
+class TimedRuntime:
+    """A runtime that measures the total time of its calls, in seconds."""
 
     def __init__(self, runtime: Runtime, clock: Callable[[], float]) -> None:
         self._runtime = runtime
@@ -51,7 +60,7 @@ class Timed:
 
 
 def phrases(folder: Path, number: int) -> list[list[TimedEvent]]:
-    """Return openings of 4 to 12 seconds, every key let go at the end."""
+    """Return openings of 4 to 12 s, with every key released at the end."""
     random = np.random.default_rng(1)
     openings = []
     for events in performances(folder, number):
@@ -70,27 +79,32 @@ def phrases(folder: Path, number: int) -> list[list[TimedEvent]]:
 
 
 def answer(
-    phrase: list[TimedEvent], model: Model, runtime: Timed, settings: Settings, seed: int
+    phrase: list[TimedEvent],
+    model: Model,
+    runtime: TimedRuntime,
+    settings: ImproviserSettings,
+    seed: int,
 ) -> tuple[list[TimedEvent], float, float]:
-    """Return an answer, and the seconds until its first event: all, and the network's."""
+    """Return an answer, and the seconds until its first event: in all, and in the network."""
     model.reset()
-    conversation = Conversation(model, settings, seed)
+    dialogue = Dialogue(model, settings, seed)
     for event in phrase:
-        conversation.hear(event, event.time)
+        dialogue.hear(event, event.time)
     now, first = phrase[-1].time, None
-    said: list[TimedEvent] = []
-    while conversation.speaking or not said:
+    events: list[TimedEvent] = []
+    while dialogue.playing or not events:
         now += 20 * MS
         runtime.seconds = 0.0
         began = runtime.clock()
-        said += conversation.advance(now)
-        if said and first is None:
+        events += dialogue.advance(now)
+        if events and first is None:
             first = runtime.clock() - began, runtime.seconds
     assert first is not None
-    return said, *first
+    return events, *first
 
 
-def character(events: list[TimedEvent]) -> tuple[float, ...]:
+def statistics(events: list[TimedEvent]) -> tuple[float, ...]:
+    """Return the density (notes/s), mean pitch, mean velocity and length (s)."""
     begun = notes(events)
     seconds = events[-1].time / SECOND - begun[0, 0]
     return len(begun) / max(seconds, 0.5), begun[:, 1].mean(), begun[:, 2].mean(), seconds
@@ -99,7 +113,7 @@ def character(events: list[TimedEvent]) -> tuple[float, ...]:
 def ending(events: list[TimedEvent], tonic: int) -> tuple[float, ...]:
     """Return how an answer ends.
 
-    How long the last note sounds, by key or pedal, and the wait before the last chord, both in
+    The duration of the last note, by key or pedal, and the wait before the last chord, both in
     seconds; whether that chord has the tonic, and whether its lowest note is the tonic.
     """
     begun = notes(events)
@@ -108,47 +122,70 @@ def ending(events: list[TimedEvent], tonic: int) -> tuple[float, ...]:
     before = onsets[~last]
     wait = onsets[-1] - before[-1] if len(before) else 0.0
     chord = begun[last, 1]
-    at_home = chord % 12 == tonic
-    return events[-1].time / SECOND - onsets[-1], wait, at_home.any(), at_home[chord.argmin()]
+    is_tonic = chord % 12 == tonic
+    return events[-1].time / SECOND - onsets[-1], wait, is_tonic.any(), is_tonic[chord.argmin()]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('folder', type=Path, help='MIDI files whose openings are answered')
-    parser.add_argument('--answers', type=int, default=60)
-    parser.add_argument('--follow', type=float, nargs='+', default=[0.0, Settings().follow, 1.0])
-    parser.add_argument('--model', default='', help='model file; default: the shipped one')
-    parser.add_argument('--processor-time', action='store_true', help=PROCESSOR_TIME)
-    arguments = parser.parse_args()
-    runtime = Timed(load_runtime(arguments.model), clock_of(arguments.processor_time))
-    model = Model(runtime)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_folder_argument(parser)
+    option(parser, '--answers', 60, 'number of answers')
+    option(
+        parser,
+        '--follow',
+        [0.0, ImproviserSettings().follow, 1.0],
+        'strengths of the style bias, 0 to 1',
+    )
+    add_model_argument(parser)
+    add_clock_argument(parser)
+
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    runtime = TimedRuntime(load_runtime(arguments.model), clock_of(arguments.processor_time))
+    model = Model(cast(Runtime, runtime))
     heard = phrases(arguments.folder, arguments.answers)
-    asked = np.array([character(phrase) for phrase in heard])
-    soon = []
+    asked = np.array([statistics(phrase) for phrase in heard])
+    alike = result.table(
+        f'{len(heard)} answers compared with their phrases',
+        Column('follow', '.1f'),
+        Column('figure', width=22),
+        Column('phrases', '.1f', 8),
+        Column('answers', '.1f', 8),
+        Column('correlation', '.2f'),
+        Column('mean difference', '.2f'),
+    )
+    ends, latencies = [], []
     for follow in arguments.follow:
         given, endings = [], []
         for seed, phrase in enumerate(heard):
-            said, *first = answer(phrase, model, runtime, Settings(follow=follow), seed)
-            given.append(character(said))
-            endings.append(ending(said, tonic_of(notes(phrase)[:, 1].astype(int))))
-            soon.append(first)
-        print(f'\nfollow {follow:g}: {len(heard)} answers')
-        print(f'{"":<18}{"phrases":>9}{"answers":>9}{"correlation":>13}{"difference":>12}')
-        for figure, phrase, reply in zip(FIGURES, asked.T, np.array(given).T, strict=True):
-            together = np.corrcoef(phrase, reply)[0, 1]
-            apart = np.abs(phrase - reply).mean()
-            print(
-                f'{figure:<18}{phrase.mean():9.1f}{reply.mean():9.1f}{together:13.2f}{apart:12.2f}'
+            events, *latency = answer(
+                phrase, model, runtime, ImproviserSettings(follow=follow), seed
             )
-        ring, wait = np.percentile(np.array(endings)[:, :2], [10, 50, 90], axis=0).T
-        home, lowest = np.mean(endings, axis=0)[2:]
-        print('the last note sounds, s, p10/50/90:     {:.2f} / {:.2f} / {:.2f}'.format(*ring))
-        print('the wait before the last chord, s:      {:.2f} / {:.2f} / {:.2f}'.format(*wait))
-        print(f'the tonic in the last chord: {home:.0%}, as its lowest note: {lowest:.0%}')
-    whole, network = np.percentile(np.array(soon) * 1000, [50, 99], axis=0).T
-    print('\nto the first event, ms, p50/99:  {:.1f} / {:.1f}'.format(*whole))
-    print('the network in it, ms:           {:.1f} / {:.1f}'.format(*network))
-
-
-if __name__ == '__main__':
-    main()
+            given.append(statistics(events))
+            endings.append(ending(events, tonic_of(notes(phrase)[:, 1].astype(int))))
+            latencies.append(latency)
+        ends.append(endings)
+        for figure, phrase, reply in zip(FIGURES, asked.T, np.array(given).T, strict=True):
+            correlation = np.corrcoef(phrase, reply)[0, 1]
+            difference = np.abs(phrase - reply).mean()
+            alike.add(follow, figure, phrase.mean(), reply.mean(), correlation, difference)
+    table = result.table(
+        'Ends of the answers',
+        Column('follow', '.1f'),
+        Column('duration of the last note, s, p10 / p50 / p90'),
+        Column('wait before the last chord, s, p10 / p50 / p90'),
+        Column('tonic in the last chord, %', '.0f'),
+        Column('as its lowest note, %', '.0f'),
+    )
+    for follow, endings in zip(arguments.follow, ends, strict=True):
+        spread = np.percentile(np.array(endings)[:, :2], [10, 50, 90], axis=0).T
+        shares = 100 * np.mean(endings, axis=0)[2:]
+        shown = [' / '.join(f'{value:.2f}' for value in values) for values in spread]
+        table.add(follow, *shown, *shares)
+    table = result.table(
+        'Latency of the first event of an answer',
+        Column('part', width=12),
+        Column('p50, ms', '.1f', 8),
+        Column('p99, ms', '.1f', 8),
+    )
+    for part, column in zip(('all', 'the network'), np.array(latencies).T * 1000, strict=True):
+        table.add(part, *np.percentile(column, [50, 99]))

@@ -1,4 +1,7 @@
-"""The notes that basic-pitch hears; run by basic_pitch_peer.py in an environment with basic-pitch.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Transcribes with basic-pitch; basic_pitch_baseline.py runs it in an environment that has it.
 
 Reads one JSON object from its input: `recordings` (paths), `cache` (a folder, or null) and
 `settings`, a list of {"onset_threshold", "frame_threshold", "minimum_length" (ms),
@@ -13,7 +16,7 @@ import sys
 
 import numpy as np
 
-logging.disable(logging.WARNING)  # it regrets every runtime that is not there
+logging.disable(logging.WARNING)  # it warns of every runtime that is missing
 
 from basic_pitch import FilenameSuffix, build_icassp_2022_model_path  # noqa: E402
 from basic_pitch.constants import AUDIO_SAMPLE_RATE, FFT_HOP  # noqa: E402
@@ -25,14 +28,14 @@ def main() -> int:
     job = json.load(sys.stdin)
     model = Model(build_icassp_2022_model_path(FilenameSuffix.onnx))
     for recording in job['recordings']:
-        output = beliefs(model, Path(recording), job['cache'])
+        output = outputs(model, Path(recording), job['cache'])
         notes = [notes_of(output, **settings) for settings in job['settings']]
         print(json.dumps({'path': recording, 'notes': notes}), flush=True)
     return 0
 
 
-def beliefs(model: Model, recording: Path, cache: str | None) -> dict[str, np.ndarray]:
-    """What the network says about the whole file, kept for the next time."""
+def outputs(model: Model, recording: Path, cache: str | None) -> dict[str, np.ndarray]:
+    """Return the outputs of the network for the whole file, kept for the next time."""
     kept = Path(cache) / f'{recording.stem}.npz' if cache else None
     if kept and kept.is_file():
         return dict(np.load(kept))

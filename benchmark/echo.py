@@ -1,33 +1,33 @@
-"""Does the robot take its own notes for the person's? Measured where both sound at once.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-A person's part and each robot's part are rendered, mixed as a microphone would hear them (the
-robot's sound so much later and louder or softer), transcribed, and cleared of echoes, from the
-first note on, with nothing known beforehand.
+"""Measures the echo canceller. A person's part and each robot's part are rendered, mixed as a
+microphone would record them (the robot's sound delayed, and louder or softer), transcribed, and
+cleared of echoes, beginning with an unknown delay. Notes match within 50 ms:
 
-taken: own notes still taken for the person's: passed on at their pitch, within 50 ms, where the
-    person played no such note. Percent of all own notes.
-invented: notes passed on that nobody played; `alone` is how many the transcriber invents when it
-    hears the person only.
-lost: the person's notes which the transcriber heard (right pitch, within 50 ms) and the canceller
-    left out. Percent of those heard.
-recall: share of all the person's notes that is heard: alone, with the robot sounding too (it
-    drowns some of them), and after cancelling.
-
-    python benchmark/echo.py ROBOT.mid... [--person PERSON.mid] [--seconds 30]
+taken: the robot's own notes that are passed on as the person's, at their pitch, where the person
+    played no such note; in % of all own notes.
+invented: notes passed on that nobody played.
+lost: the person's notes that were transcribed but removed by the canceller; in % of those
+    transcribed.
+recall: share of the person's notes in the transcription of the mixture, and after cancelling.
 """
+
+from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 import itertools
 from pathlib import Path
-import sys
 from typing import NamedTuple
 
 import mir_eval
 import numpy as np
 
-from improv_ros import bringup
+from benchmark.harness import Column, Result, option
+from improv_ros.bringup.shared_files import shared_file
 from improv_ros.event_text import (
+    SECOND,
     TimedEvent,
     is_note_off,
     is_note_on,
@@ -36,14 +36,16 @@ from improv_ros.event_text import (
     read_midi,
     to_timed,
 )
-from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.listening.echo import EchoCanceller
-from improv_ros.listening.resampling import Resampler
-from improv_ros.listening.runtime import load_estimator
-from improv_ros.listening.transcription import StreamingTranscriber
-from improv_ros.playing.render import render
+from improv_ros.listening.capture.audio_chunk import AudioChunk
+from improv_ros.listening.capture.resampling import ChunkResampler
+from improv_ros.listening.echo.echo_canceller import EchoCanceller
+from improv_ros.listening.transcription.streaming_transcriber import (
+    StreamingTranscriber,
+    confirming_decoder_for,
+)
+from improv_ros.listening.transcription.transcription_runtime import load_estimator
+from improv_ros.playing.synth.rendering import render
 
-SECOND = 1_000_000_000
 RATE = 44100
 TOLERANCE = 0.05  # seconds
 LOUDEST = 29000  # of int16
@@ -55,7 +57,9 @@ class Part(NamedTuple):
     sound: np.ndarray  # mono
 
 
-class Result(NamedTuple):
+class Counts(NamedTuple):
+    """Numbers of notes in one mixture."""
+
     own: int
     taken: int
     invented: int
@@ -63,17 +67,21 @@ class Result(NamedTuple):
     heard: int
     passed: int
 
-    @property
-    def taken_percent(self) -> float:
-        return 100 * self.taken / max(1, self.own)
-
-    @property
-    def lost_percent(self) -> float:
-        return 100 * (self.heard - self.passed) / max(1, self.heard)
+    def cells(self) -> tuple[float | None, ...]:
+        """Return what the table shows."""
+        return (
+            self.own,
+            100 * self.taken / max(1, self.own),
+            self.invented,
+            self.person,
+            100 * (self.heard - self.passed) / self.heard if self.heard else None,
+            self.heard / self.person if self.person else None,
+            self.passed / self.person if self.person else None,
+        )
 
 
 def part_of(path: Path, seconds: float) -> Part:
-    """The beginning of a piece, from its first note on, on one channel."""
+    """Return the first `seconds` of a piece, from its first note on, on one channel."""
     text = parse(path.read_bytes()) if path.suffix == '.txt' else midi_to_text(read_midi(path))
     events = [e for e in to_timed(text) if is_note_on(e) or is_note_off(e)]
     if not events:
@@ -94,28 +102,39 @@ def mix(parts: Sequence[np.ndarray]) -> np.ndarray:
     return both * min(1.0, LOUDEST / np.abs(both).max())
 
 
-def transcribe(sound: np.ndarray) -> list[TimedEvent]:
-    transcriber = StreamingTranscriber(load_estimator())
-    resampler = Resampler(transcriber.sample_rate)
+def transcriber_of(confirmed: bool) -> StreamingTranscriber:
+    estimator = load_estimator()
+    decoder = confirming_decoder_for(estimator) if confirmed else None
+    return StreamingTranscriber(estimator, confirming_decoder=decoder)
+
+
+def transcribe(sound: np.ndarray, confirmed: bool = False) -> list[TimedEvent]:
+    transcriber = transcriber_of(confirmed)
+    resampler = ChunkResampler(transcriber.sample_rate)
     chunk = AudioChunk(np.round(sound).astype(np.int16)[:, np.newaxis], RATE, 0, 0)
     events = []
     for piece in [*resampler.process(chunk), *resampler.flush()]:
         events += transcriber.process(piece.mono())
-    return events + transcriber.flush()
+    events += transcriber.flush()
+    return transcriber.take_confirmed() if confirmed else events
 
 
-def cancel(sent: list[TimedEvent], heard: list[TimedEvent]) -> list[TimedEvent]:
-    """What is passed on, each event being told when the node would tell it."""
-    latency = round(StreamingTranscriber(load_estimator()).latency * SECOND)
-    told = [(event.time, False, event) for event in sent]
-    told += [(event.time + latency, True, event) for event in heard]
+def cancel(
+    sent: list[TimedEvent], heard: list[TimedEvent], confirmed: bool = False
+) -> list[TimedEvent]:
+    """Return the events passed on, when each arrives at the time at which the node gets it."""
+    transcriber = transcriber_of(confirmed)
+    seconds = transcriber.confirmed_latency if confirmed else transcriber.latency
+    latency = round(seconds * SECOND)
+    arrivals = [(event.time, False, event) for event in sent]
+    arrivals += [(event.time + latency, True, event) for event in heard]
     canceller = EchoCanceller()
     passed = []
-    for _, is_heard, event in sorted(told, key=lambda moment: moment[:2]):
+    for _, is_heard, event in sorted(arrivals, key=lambda moment: moment[:2]):
         if is_heard:
-            passed += canceller.heard([event])
+            passed += canceller.remove_echoes([event])
         else:
-            canceller.sent([event])
+            canceller.add_sent([event])
     return passed
 
 
@@ -125,7 +144,7 @@ def notes_of(events: list[TimedEvent], delay: float = 0.0) -> Notes:
 
 
 def matched(reference: Notes, estimated: Notes) -> list[int]:
-    """Which of the estimated notes are some of the reference."""
+    """Return the indices of the estimated notes that match a reference note."""
     if not len(reference) or not len(estimated):
         return []
     described = []
@@ -138,18 +157,20 @@ def matched(reference: Notes, estimated: Notes) -> list[int]:
     return [estimate for _, estimate in pairs]
 
 
-def measure(person: Part | None, robot: Part, delay: float, decibels: float) -> Result:
+def measure(
+    person: Part | None, robot: Part, delay: float, decibels: float, confirmed: bool = False
+) -> Counts:
     later = np.concatenate((np.zeros(round(delay * RATE)), robot.sound))
     sounds = [later * 10 ** (decibels / 20)]
     if person:
         sounds.append(person.sound)
-    heard = transcribe(mix(sounds))
-    passed = notes_of(cancel(robot.events, heard))
+    heard = transcribe(mix(sounds), confirmed)
+    passed = notes_of(cancel(robot.events, heard, confirmed))
     theirs, own = notes_of(person.events if person else []), notes_of(robot.events, delay)
     rightly = matched(theirs, passed)
     wrongly = np.delete(passed, rightly, axis=0)
     taken = len(matched(own, wrongly))
-    return Result(
+    return Counts(
         len(own),
         taken,
         len(wrongly) - taken,
@@ -159,58 +180,66 @@ def measure(person: Part | None, robot: Part, delay: float, decibels: float) -> 
     )
 
 
-def line(name: str, result: Result) -> str:
-    shares = [result.heard / max(1, result.person), result.passed / max(1, result.person)]
-    return (
-        f'{name:34} {result.own:5} {result.taken_percent:6.2f} {result.invented:8} '
-        f'{result.person:7} {result.lost_percent:6.2f}  ' + ' '.join(f'{s:.2f}' for s in shares)
-    )
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('robots', type=Path, nargs='+', help='MIDI or event text of each robot')
-    parser.add_argument('--person', type=Path, default=bringup.share('demo/fuer_elise.txt'))
-    parser.add_argument('--seconds', type=float, default=24.0, help='of each part')
-    parser.add_argument('--delays', type=float, nargs='+', default=[20, 80, 150], help='ms')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--decibels', type=float, nargs='+', default=[-6, 0, 6], help='robot against person'
+        'robots',
+        type=Path,
+        nargs='+',
+        metavar='ROBOT.mid',
+        help='MIDI file or event text of a part that the robot plays',
     )
-    arguments = parser.parse_args()
-    try:
-        person = part_of(arguments.person, arguments.seconds)
-        robots = {path: part_of(path, arguments.seconds) for path in arguments.robots}
-    except (OSError, ValueError) as error:
-        print(f'echo: {error}', file=sys.stderr)
-        return 2
+    parser.add_argument(
+        '--person',
+        type=Path,
+        default=shared_file('demo/fuer_elise.txt'),
+        metavar='FILE',
+        help="MIDI file or event text of the person's part (default: the demonstration's phrase)",
+    )
+    option(parser, '--seconds', 24.0, 'length that is played of each part, in seconds')
+    option(
+        parser,
+        '--delays',
+        [20.0, 80.0, 150.0],
+        'delays of the loop from player to microphone, in ms',
+    )
+    option(parser, '--decibels', [-6.0, 0.0, 6.0], 'levels of the robot above the person, in dB')
+    parser.add_argument(
+        '--confirmed', action='store_true', help='measure confirmed_notes instead of heard_notes'
+    )
 
-    alone = notes_of(transcribe(mix([person.sound])))
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    person = part_of(arguments.person, arguments.seconds)
+    robots = {path.stem: part_of(path, arguments.seconds) for path in arguments.robots}
+    alone = notes_of(transcribe(mix([person.sound]), arguments.confirmed))
     truth = notes_of(person.events)
     found = len(matched(truth, alone))
-    print(
-        f'the person alone: {len(truth)} notes, {found / len(truth):.2f} heard, '
-        f'{len(alone) - found} invented\n'
-        f'{"robot, delay, loudness":34} {"own":>5} {"taken":>6} {"invented":>8} {"person":>7} '
-        f'{"lost":>6}  {"recall":}\n'
-        f'{"":34} {"notes":>5} {"%":>6} {"notes":>8} {"notes":>7} {"%":>6}  both, after'
+    result.note(
+        f'Of {len(truth)} notes of the person alone, {found} are transcribed; '
+        f'{len(alone) - found} are invented.'
     )
-    results = []
-    for path, milliseconds, decibels in itertools.product(
-        arguments.robots, arguments.delays, arguments.decibels
-    ):
-        results.append(measure(person, robots[path], milliseconds / 1000, decibels))
-        name = f'{path.stem[:20]} {milliseconds:g} ms {decibels:+g} dB'
-        print(line(name, results[-1]), flush=True)
-    print(line('all notes', Result(*map(sum, zip(*results, strict=True)))))
+    table = result.table(
+        'Notes of the robot and of the person',
+        Column('robot', width=20),
+        Column('delay, ms', 'g'),
+        Column('level, dB', '+g'),
+        Column('own notes', 'd'),
+        Column('taken, %', '.2f'),
+        Column('invented', 'd'),
+        Column("person's notes", 'd'),
+        Column('lost, %', '.2f'),
+        Column('recall', '.2f'),
+        Column('after cancelling', '.2f'),
+    )
 
-    silent = []
-    for path, milliseconds in itertools.product(arguments.robots, arguments.delays):
-        silent.append(measure(None, robots[path], milliseconds / 1000, 0))
-    print(line('the person being silent', Result(*map(sum, zip(*silent, strict=True)))))
-    return 0
+    def total(name: str, counts: list[Counts]) -> None:
+        table.add(name, None, None, *Counts(*map(sum, zip(*counts, strict=True))).cells())
 
-
-if __name__ == '__main__':
-    sys.exit(main())
+    both, silent, confirmed = [], [], arguments.confirmed
+    for name, delay, decibels in itertools.product(robots, arguments.delays, arguments.decibels):
+        both.append(measure(person, robots[name], delay / 1000, decibels, confirmed))
+        table.add(name[:20], delay, decibels, *both[-1].cells())
+    total('all', both)
+    for robot, delay in itertools.product(robots.values(), arguments.delays):
+        silent.append(measure(None, robot, delay / 1000, 0, confirmed))
+    total('the person is silent', silent)

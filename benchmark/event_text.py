@@ -1,9 +1,9 @@
-"""How many events a second are parsed and formatted, beside the time mido takes over a file.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-    python benchmark/event_text.py [FILE.mid ...]
-
-One core, pure Python, processor time, best of several rounds. The parser and the formatter
-remember lines they met; `first` is with that memory empty, `again` as in a node that runs.
+"""One core, pure Python, processor time, the best of several rounds. The parser and the formatter
+cache lines that they met: `first` is with an empty cache, `again` with a full one, as in a node
+that runs. Reading by mido and the conversion from and to MIDI are measured beside them.
 """
 
 from __future__ import annotations
@@ -15,54 +15,61 @@ from pathlib import Path
 import random
 from time import process_time
 
+from benchmark.harness import Column, Result, option
 from improv_ros.event_text import (
     Event,
     Text,
     format_text,
-    formatting,
     midi_to_text,
     parse,
-    parsing,
     read_midi,
+    text_format,
     text_to_midi,
     write_midi,
 )
 
-DATA = Path(__file__).parents[2] / 'shared' / 'data'
-HEADINGS = ('', '', 'parse', 'parse', 'format', 'format', 'mido', 'MIDI', 'text')
-SUBHEADINGS = ('file', 'events', 'first', 'again', 'first', 'again', 'reads', 'to text', 'to MIDI')
-MEMORIES = (
-    parsing._read_delta,
-    parsing._read_body,
-    formatting._format_delta,
-    formatting._remembered_body,
+JOBS = (
+    'parse first',
+    'parse again',
+    'format first',
+    'format again',
+    'mido reads',
+    'MIDI to text',
+    'text to MIDI',
+)
+CACHES = (
+    text_format._read_delta,
+    text_format._read_body,
+    text_format._format_delta,
+    text_format._cached_body,
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('files', nargs='*', type=Path, metavar='FILE.mid')
-    parser.add_argument('--rounds', type=int, default=5)
-    arguments = parser.parse_args()
-    for headings in (HEADINGS, SUBHEADINGS):
-        print(f'{headings[0]:32}' + ''.join(f'{heading:>11}' for heading in headings[1:]))
-    for name, data in inputs(arguments.files):
-        events, rates = measure(data, arguments.rounds)
-        print(f'{name[-32:]:32}{events:11,}' + ''.join(f'{rate:11,.0f}' for rate in rates))
-    print('all but the number of events: events a second')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'files',
+        nargs='*',
+        type=Path,
+        metavar='FILE.mid',
+        help='MIDI files to measure with (default: 20,000 random notes)',
+    )
+    option(parser, '--rounds', 5, 'rounds, of which the fastest counts')
 
 
-def inputs(files: list[Path]) -> list[tuple[str, bytes]]:
-    """Return (name, contents) of the files asked for, or of some data sets, or of a made one."""
-    if not files and DATA.is_dir():
-        for folder in ('piano-rolls', 'piano-midi-de', 'maestro-v3'):
-            found = sorted((DATA / folder).rglob('*.mid*'))
-            files += found[:: max(1, len(found) // 2)][:2]
-    return [(path.name, path.read_bytes()) for path in files] or [('made at random', made())]
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    table = result.table(
+        'Events per second',
+        Column('file', width=32),
+        Column('events', ',d', 9),
+        *(Column(job, ',.0f', 12) for job in JOBS),
+    )
+    files = [(path.name, path.read_bytes()) for path in arguments.files]
+    for name, data in files or [('20,000 random notes', random_file())]:
+        table.add(name[-32:], *measure(data, arguments.rounds))
 
 
-def made() -> bytes:
-    """Return a MIDI file of 20,000 notes at random."""
+def random_file() -> bytes:
+    """Return a MIDI file of 20,000 random notes."""
     generator = random.Random(0)
     events = []
     for _ in range(20_000):
@@ -75,8 +82,8 @@ def made() -> bytes:
     return file.getvalue()
 
 
-def measure(data: bytes, rounds: int) -> tuple[int, list[float]]:
-    """Return the number of events, and for each column how many of them a second."""
+def measure(data: bytes, rounds: int) -> list[float]:
+    """Return the number of events, and for each job how many of them per second."""
     midi = read_midi(io.BytesIO(data))
     text = midi_to_text(midi)
     written = format_text(text)
@@ -90,24 +97,21 @@ def measure(data: bytes, rounds: int) -> tuple[int, list[float]]:
         lambda: text_to_midi(text),
     ]
     events = sum(map(len, text.tracks))
-    first = (0, 2)
-    return events, [
-        events / fastest(job, rounds, forgetful=number in first) for number, job in enumerate(jobs)
+    rates = [
+        events / fastest(job, rounds, name.endswith('first'))
+        for name, job in zip(JOBS, jobs, strict=True)
     ]
+    return [events, *rates]
 
 
-def fastest(job: Callable[[], object], rounds: int, forgetful: bool) -> float:
-    """Return the seconds of the fastest round, each with empty memories if `forgetful`."""
+def fastest(job: Callable[[], object], rounds: int, empty: bool) -> float:
+    """Return the seconds of the fastest round, each with empty caches if `empty`."""
     times = []
     for _ in range(rounds):
-        if forgetful:
-            for memory in MEMORIES:
-                memory.cache_clear()
+        if empty:
+            for cache in CACHES:
+                cache.cache_clear()
         start = process_time()
         job()
         times.append(process_time() - start)
     return min(times)
-
-
-if __name__ == '__main__':
-    main()

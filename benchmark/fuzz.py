@@ -1,75 +1,61 @@
-"""Damaged input for the four readers of whatever comes from outside: does any of it escape?
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-    python benchmark/fuzz.py [--inputs 10000000] [--processes 1] [--readers midi live]
-
-The readers are the parser of event text, the reader of MIDI files, the reader of live messages
-and the reader of audio chunks. Each may return a result or raise its own error. Anything else, a
-hang or a crash is an escape: the input is saved, and the run ends with exit code 1.
-
-Where atheris is installed (`pip install atheris`), libFuzzer guides the damage by what code it
-reaches. Without it, or with --blind, valid inputs are damaged at random, and what the reader took
-is damaged further.
+"""The parsers are those of event text, of MIDI files, of live messages, of audio chunks and of
+the commands of browsers. Each may return a result or raise its own error. Any other exception is
+an escape: the input is saved, and the run ends with exit code 1. Valid inputs are damaged at
+random, and accepted inputs are damaged further.
 """
 
 from __future__ import annotations
 
 import argparse
 from array import array
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 import hashlib
 import io
 from pathlib import Path
 import random
-import re
 import struct
-import subprocess
-import sys
-import tempfile
 import time
 import traceback
 from typing import NamedTuple
 
 import numpy as np
 
-try:
-    import atheris
-except ImportError:
-    atheris = None
+from benchmark.harness import Column, Result, option
+from improv_ros.event_text import (
+    SECOND,
+    Event,
+    EventTextError,
+    MidiFileError,
+    StreamReader,
+    StreamWriter,
+    Text,
+    clear,
+    control_change,
+    format_text,
+    midi_to_text,
+    note_off,
+    note_on,
+    parse,
+    read_midi,
+    text_to_midi,
+    write_midi,
+)
+from improv_ros.listening.capture.audio_chunk import (
+    LABELS,
+    AudioChunk,
+    AudioChunkError,
+    from_layout,
+    to_layout,
+)
+from improv_ros.page.protocol import COMMANDS, ProtocolError, read_command
 
-MUSIC = ('improv_ros.event_text', 'improv_ros.listening.audio_chunk', 'mido')
-with atheris.instrument_imports(include=MUSIC) if atheris else nullcontext():
-    from improv_ros.event_text import (
-        Event,
-        EventTextError,
-        MidiFileError,
-        StreamReader,
-        StreamWriter,
-        Text,
-        clear,
-        control_change,
-        format_text,
-        midi_to_text,
-        note_off,
-        note_on,
-        parse,
-        read_midi,
-        text_to_midi,
-        write_midi,
-    )
-    from improv_ros.listening.audio_chunk import (
-        LABELS,
-        AudioChunk,
-        AudioChunkError,
-        from_layout,
-        to_layout,
-    )
-
-SECOND = 10**9
 BATCH = 20_000
 LONGEST = 4096  # bytes of an input
-MOST_TAKEN = 500  # inputs that a reader took, kept to be damaged further
+MOST_KEPT = 500  # accepted inputs that are kept to be damaged further
 TOKENS = (
     *(
         b'_',
@@ -94,24 +80,23 @@ _DIMENSION = struct.Struct('<BII')  # the label's number, size, stride
 _OFFSET = struct.Struct('<I')
 
 
-class Reader(NamedTuple):
-    """What is tried: bytes in, whether they were taken out."""
+class Parser(NamedTuple):
+    """A function that returns whether it accepts some bytes, and valid inputs for it."""
 
-    takes: Callable[[bytes], bool]
+    accepts: Callable[[bytes], bool]
     seeds: Callable[[], list[bytes]]
 
 
 class Tally(NamedTuple):
-    """What became of some inputs; escape: (input, why), if one was."""
+    """The result of some inputs; escape: (input, traceback), if there was one."""
 
-    reader: str
     tried: int
-    taken: int
-    slowest: float  # seconds of processor time; whole ones where libFuzzer counts them
+    accepted: int
+    slowest: float  # seconds of processor time
     escape: tuple[bytes, str] | None = None
 
 
-def takes_text(data: bytes) -> bool:
+def accepts_text(data: bytes) -> bool:
     try:
         parse(data)
     except EventTextError:
@@ -119,7 +104,7 @@ def takes_text(data: bytes) -> bool:
     return True
 
 
-def takes_midi(data: bytes) -> bool:
+def accepts_midi(data: bytes) -> bool:
     try:
         midi_to_text(read_midi(io.BytesIO(data)))
     except MidiFileError:
@@ -127,21 +112,21 @@ def takes_midi(data: bytes) -> bool:
     return True
 
 
-def takes_messages(data: bytes) -> bool:
-    """Read the messages of one topic, a zero byte between each and the next."""
+def accepts_messages(data: bytes) -> bool:
+    """Parse the messages of one topic, separated by zero bytes."""
     reader = StreamReader()
-    taken = False
+    accepted = False
     for message in data.split(b'\0'):
         try:
             reader.read(message)
-            taken = True
+            accepted = True
         except EventTextError:
             pass
     reader.close(0)
-    return taken
+    return accepted
 
 
-def takes_chunk(data: bytes) -> bool:
+def accepts_chunk(data: bytes) -> bool:
     """Read a chunk: how many dimensions, these, the offset, and the samples."""
     end = 1 + (data[0] % 16 if data else 0) * _DIMENSION.size
     head = data[1:end]
@@ -162,6 +147,15 @@ def takes_chunk(data: bytes) -> bool:
     except AudioChunkError:
         return False
     chunk.mono()
+    return True
+
+
+def accepts_command(data: bytes) -> bool:
+    try:
+        name, fields = read_command(data)
+    except ProtocolError:
+        return False
+    assert fields.keys() == COMMANDS[name].fields.keys()
     return True
 
 
@@ -217,11 +211,25 @@ def chunks() -> list[bytes]:
     return written
 
 
-READERS = {
-    'parser': Reader(takes_text, texts),
-    'midi': Reader(takes_midi, midi_files),
-    'live': Reader(takes_messages, messages),
-    'audio': Reader(takes_chunk, chunks),
+def commands() -> list[bytes]:
+    return [
+        b'{"do":"ping","sent":1234.5,"seen":7}',
+        b'{"do":"key","pitch":60,"velocity":64,"time":1234.5}',
+        b'{"do":"pedal","value":127,"time":-1e3}',
+        b'{"do":"act","action":"again"}',
+        b'{"do":"set","parameter":"pause","value":0.8}',
+        b'{"do":"choose","kind":"microphone","names":"USB"}',
+        b'{"do":"record","on":true}',
+        b'{"do":"devices"}',
+    ]
+
+
+PARSERS = {
+    'text': Parser(accepts_text, texts),
+    'midi': Parser(accepts_midi, midi_files),
+    'live': Parser(accepts_messages, messages),
+    'audio': Parser(accepts_chunk, chunks),
+    'page': Parser(accepts_command, commands),
 }
 
 
@@ -248,134 +256,74 @@ def damaged(data: bytes, other: bytes, chance: random.Random) -> bytes:
     return bytes(damaged[:LONGEST])
 
 
-def try_blindly(name: str, count: int, seed: int) -> Tally:
-    """Try inputs damaged at random."""
+def try_parser(name: str, count: int, seed: int) -> Tally:
+    """Try a number of damaged inputs."""
     chance = random.Random(f'{name} {seed}')
-    reader = READERS[name]
-    seeds = reader.seeds()
+    parser = PARSERS[name]
+    seeds = parser.seeds()
     pool = list(seeds)
-    taken, slowest = 0, 0.0
+    accepted, slowest = 0, 0.0
     for number in range(count):
-        # Half from the seeds, or else what is taken would soon be of the shortest.
+        # Half of them from the seeds, or the accepted inputs would soon be the shortest ones.
         whole = chance.choice(seeds if number % 2 else pool)
         data = damaged(whole, chance.choice(pool), chance)
         began = time.process_time()
         try:
-            if reader.takes(data):
-                taken += 1
-                if len(pool) < MOST_TAKEN:
+            if parser.accepts(data):
+                accepted += 1
+                if len(pool) < MOST_KEPT:
                     pool.append(data)
                 else:
-                    pool[int(chance.random() * MOST_TAKEN)] = data
+                    pool[int(chance.random() * MOST_KEPT)] = data
         except Exception:
-            return Tally(name, number + 1, taken, slowest, (data, traceback.format_exc()))
+            return Tally(number + 1, accepted, slowest, (data, traceback.format_exc()))
         slowest = max(slowest, time.process_time() - began)
-    return Tally(name, count, taken, slowest)
+    return Tally(count, accepted, slowest)
 
 
-def try_guided(name: str, count: int, seed: int) -> Tally:
-    """Try inputs that libFuzzer makes up, in a process of its own: it ends the one it runs in."""
-    with tempfile.TemporaryDirectory() as folder:
-        for number, data in enumerate(READERS[name].seeds()):
-            Path(folder, f'seed-{number}').write_bytes(data)
-        command = [sys.executable, __file__, '--guide', name, folder, f'-runs={count}']
-        command += [f'-seed={seed + 1}', f'-artifact_prefix={folder}/escape-', '-timeout=20']
-        command += [f'-max_len={LONGEST}', '-rss_limit_mb=2048', '-print_final_stats=1']
-        done = subprocess.run(command, capture_output=True, text=True, errors='replace')
-        escapes = list(Path(folder).glob('escape-*'))
-        said = done.stdout + done.stderr
-        if done.returncode or escapes:
-            data = escapes[0].read_bytes() if escapes else b''
-            return Tally(name, 0, 0, 0.0, (data, said[-4000:]))
-    (tried,) = re.findall(r'number_of_executed_units: *(\d+)', said)
-    *_, taken = ['0', *re.findall(r'^taken (\d+)', said, re.MULTILINE)]
-    (slowest,) = re.findall(r'slowest_unit_time_sec: *(\d+)', said)
-    return Tally(name, int(tried), int(taken), float(slowest))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    option(parser, '--inputs', 1_000_000, 'inputs to try, over all parsers')
+    option(parser, '--processes', 1, 'processes that try side by side')
+    parser.add_argument(
+        '--parsers',
+        nargs='+',
+        choices=PARSERS,
+        default=list(PARSERS),
+        help='parsers to try (default: all)',
+    )
+    option(parser, '--seed', 0, 'seed of the damage')
+    option(parser, '--save', Path('out'), 'folder to save an escape in', metavar='FOLDER')
 
 
-def guide(name: str, arguments: list[str]) -> None:
-    """Let libFuzzer try a reader in this process; it does not return."""
-    takes = READERS[name].takes
-    tried = taken = 0
-
-    def attempt(data: bytes) -> None:
-        nonlocal tried, taken
-        tried += 1
-        taken += takes(data)
-        if tried % 1000 == 0:  # nobody is asked at the end
-            print(f'taken {taken}', flush=True)
-
-    atheris.Setup([sys.argv[0], *arguments], attempt)
-    atheris.Fuzz()
-
-
-def tallies(names: list[str], inputs: int, processes: int, seed: int, blind: bool):
-    """Yield a tally of each batch as it ends."""
-    each = inputs // len(names)
-    if blind:
-        counts = [BATCH] * (each // BATCH) + ([each % BATCH] if each % BATCH else [])
-        pool, attempt = ProcessPoolExecutor(processes), try_blindly
-    else:
-        counts = [each // processes] * processes
-        pool, attempt = ThreadPoolExecutor(processes), try_guided
-    with pool:
-        jobs = [
-            pool.submit(attempt, name, count, seed + number)
-            for number, count in enumerate(counts)
-            for name in names
-        ]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def main() -> int:
-    if sys.argv[1:2] == ['--guide']:
-        guide(sys.argv[2], sys.argv[3:])
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--inputs', type=int, default=10_000_000, help='over all readers')
-    parser.add_argument('--processes', type=int, default=1)
-    parser.add_argument('--readers', nargs='+', choices=READERS, default=list(READERS))
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--blind', action='store_true', help='without atheris')
-    parser.add_argument('--save', type=Path, default=Path('out'), help='folder for an escape')
-    arguments = parser.parse_args()
-    blind = arguments.blind or atheris is None
-    print(f'{"damaged at random" if blind else "guided by atheris"}, seed {arguments.seed}')
-    began = time.monotonic()
-    sums = {name: Tally(name, 0, 0, 0.0) for name in arguments.readers}
-    for tally in tallies(
-        arguments.readers, arguments.inputs, arguments.processes, arguments.seed, blind
-    ):
-        if tally.escape:
-            data, why = tally.escape
-            name = f'escape-{tally.reader}-{hashlib.sha256(data).hexdigest()[:12]}'
-            arguments.save.mkdir(parents=True, exist_ok=True)
-            (arguments.save / name).write_bytes(data)
-            print(f'ESCAPE from the reader {tally.reader}, saved as {arguments.save / name}')
-            print(repr(data[:500]), why, sep='\n')
-            return 1
-        before = sums[tally.reader]
-        sums[tally.reader] = Tally(
-            tally.reader,
-            before.tried + tally.tried,
-            before.taken + tally.taken,
-            max(before.slowest, tally.slowest),
-        )
-        tried = sum(each.tried for each in sums.values())
-        seconds = time.monotonic() - began
-        print(f'{seconds:7.0f} s {tried:12,} inputs, {tried / seconds:8,.0f} a second', flush=True)
-    report(sums.values())
-    return 0
-
-
-def report(sums: Iterable[Tally]) -> None:
-    print(f'{"reader":8}{"tried":>12}{"taken":>12}{"slowest":>12}')
-    for name, tried, taken, slowest, _ in sums:
-        print(f'{name:8}{tried:12,}{taken:12,}{slowest * 1000:9.1f} ms')
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    table = result.table(
+        'Damaged inputs',
+        Column('parser', width=8),
+        Column('tried', ',d', 12),
+        Column('accepted', ',d', 12),
+        Column('slowest, ms', '.1f'),
+        Column('escaped', 'd'),
+    )
+    each = arguments.inputs // len(arguments.parsers)
+    counts = [min(BATCH, each - start) for start in range(0, each, BATCH)]
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for name in arguments.parsers:
+            jobs = [
+                pool.submit(try_parser, name, count, arguments.seed + number)
+                for number, count in enumerate(counts)
+            ]
+            tallies = [job.result() for job in as_completed(jobs)]
+            escapes = [tally.escape for tally in tallies if tally.escape]
+            table.add(
+                name,
+                sum(tally.tried for tally in tallies),
+                sum(tally.accepted for tally in tallies),
+                1000 * max((tally.slowest for tally in tallies), default=0.0),
+                len(escapes),
+            )
+            for data, why in escapes:
+                path = arguments.save / f'escape-{name}-{hashlib.sha256(data).hexdigest()[:12]}'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                print(why)
+                result.fault(f'the parser {name} let an input escape, saved as {path}')

@@ -1,10 +1,10 @@
-"""How many notes does the transcriber invent where nobody plays? An hour of noise, and the count.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-Noise of six kinds is made, each as it comes from a microphone in a room: the room itself, hum of
-the mains, speech (espeak-ng), footsteps and knocks, the motors of a robot, applause. None of it
-is what a network was trained with. It is made once and kept in FOLDER.
-
-    python benchmark/noise.py FOLDER [--minutes 60] [-- OPTIONS OF improv evaluate]
+"""Counts the notes that are invented in noise. Six kinds of noise are synthesized as a microphone
+in a room would record them: the room itself, mains hum, speech (espeak-ng), footsteps and knocks,
+the motors of a robot, applause. They are made once and stored in FOLDER. `--recorded` adds
+recorded noise. No network was trained on any of them. Every transcribed note counts as invented.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
 import soundfile
 
-from improv_ros import cli
+from benchmark.harness import Column, Result, option
 
 RATE = 16000
 TEXTS = (
@@ -36,15 +35,25 @@ Generator = np.random.Generator
 
 
 def spectrum(length: int, shape: Callable[[Sound], Sound], random: Generator) -> Sound:
-    """Noise whose amplitude over frequency (Hz) is `shape`, root mean square 1."""
+    """Return noise whose amplitude over frequency (Hz) is `shape`, with an RMS of 1."""
     frequencies = np.fft.rfftfreq(length, 1 / RATE)
     phases = np.exp(2j * np.pi * random.random(len(frequencies)))
     sound = np.fft.irfft(shape(np.maximum(frequencies, 20)) * phases, length)
     return sound / np.sqrt(np.mean(sound**2))
 
 
+def low_pass(corner: float) -> Callable[[Sound], Sound]:
+    """Return the shape of a low-pass filter; corner: Hz."""
+    return lambda hertz: 1 / (1 + (hertz / corner) ** 2)
+
+
+def band_pass(middle: float) -> Callable[[Sound], Sound]:
+    """Return the shape of a band of two octaves; middle: Hz."""
+    return lambda hertz: np.exp(-(np.log(hertz / middle) ** 2) * 2)
+
+
 def in_a_room(sound: Sound, random: Generator, seconds: float = 0.4) -> Sound:
-    """The sound and its reverberation, which falls by 60 dB in so many seconds."""
+    """Return the sound with reverberation, which decays by 60 dB in `seconds`."""
     time = np.arange(round(seconds * RATE)) / RATE
     answer = random.normal(size=len(time)) * 10 ** (-3 * time / seconds) * 0.05
     answer[0] = 1
@@ -55,7 +64,7 @@ def in_a_room(sound: Sound, random: Generator, seconds: float = 0.4) -> Sound:
 
 
 def room(length: int, random: Generator) -> Sound:
-    """Air, and a clock that ticks."""
+    """Return the noise of a room with a ticking clock."""
     sound = spectrum(length, lambda hertz: hertz**-0.7, random) * 10 ** (-50 / 20)
     tick = spectrum(160, lambda hertz: (hertz > 2000) * 1.0, random) * np.hanning(160) * 0.02
     for start in range(0, length - RATE, RATE):
@@ -64,9 +73,9 @@ def room(length: int, random: Generator) -> Sound:
 
 
 def hum(length: int, random: Generator) -> Sound:
-    """The mains and a fan, with harmonics that come and go."""
+    """Return mains hum, whose harmonics swell and fade, and the noise of a fan."""
     time = np.arange(length) / RATE
-    sound = spectrum(length, lambda hertz: 1 / (1 + (hertz / 400) ** 2), random) * 0.004
+    sound = spectrum(length, low_pass(400), random) * 0.004
     for partial in range(1, 13):
         swell = 1 + 0.5 * np.sin(2 * np.pi * random.uniform(0.01, 0.2) * time)
         sound += 0.02 / partial**1.3 * swell * np.sin(2 * np.pi * 50 * partial * time)
@@ -74,7 +83,7 @@ def hum(length: int, random: Generator) -> Sound:
 
 
 def speech(length: int, random: Generator) -> Sound:
-    """Voices that say something now and then, nearer and farther."""
+    """Return sentences of several voices at several distances, with pauses."""
     sound = spectrum(length, lambda hertz: hertz**-0.7, random) * 10 ** (-55 / 20)
     at = RATE // 2
     while at < length:
@@ -90,7 +99,7 @@ def speech(length: int, random: Generator) -> Sound:
 
 
 def say(text: str, voice: str, words_a_minute: int, pitch: int) -> Sound:
-    """What espeak-ng makes of a text, peak 1."""
+    """Return a text spoken by espeak-ng, with a peak of 1."""
     with tempfile.NamedTemporaryFile(suffix='.wav') as file:
         command = ['espeak-ng', '-v', voice, '-s', str(words_a_minute), '-p', str(pitch)]
         subprocess.run([*command, '-w', file.name, text], check=True)
@@ -101,20 +110,20 @@ def say(text: str, voice: str, words_a_minute: int, pitch: int) -> Sound:
 
 
 def footsteps(length: int, random: Generator) -> Sound:
-    """Somebody walks about, moves a chair, knocks."""
+    """Return footsteps and knocks."""
     sound = spectrum(length, lambda hertz: hertz**-0.7, random) * 10 ** (-55 / 20)
     at = 0
     while (at := at + int(RATE * random.choice([0.5, 0.55, 0.6, 2.5]))) < length - RATE:
         size = int(RATE * random.uniform(0.05, 0.25))
         low = random.uniform(60, 400)
-        step = spectrum(size, lambda hertz, low=low: 1 / (1 + (hertz / low) ** 2), random)
+        step = spectrum(size, low_pass(low), random)
         fall = np.exp(-np.arange(size) / RATE * random.uniform(20, 60))
         sound[at : at + size] += step * fall * 10 ** (random.uniform(-40, -20) / 20)
     return in_a_room(sound, random)
 
 
 def motors(length: int, random: Generator) -> Sound:
-    """Geared motors that run up and down: a whine whose pitch glides, and a switching tone."""
+    """Return geared motors that change speed: a whine of gliding pitch, and a switching tone."""
     turns = np.interp(
         np.arange(length),
         np.arange(0, length + RATE, RATE // 2),
@@ -129,11 +138,10 @@ def motors(length: int, random: Generator) -> Sound:
 
 
 def applause(length: int, random: Generator) -> Sound:
-    """Many hands, more and fewer of them."""
+    """Return applause that swells and fades."""
     sound = spectrum(length, lambda hertz: hertz**-0.7, random) * 10 ** (-55 / 20)
     claps = [
-        spectrum(320, lambda hertz, at=at: np.exp(-(np.log(hertz / at) ** 2) * 2), random)
-        * np.exp(-np.arange(320) / 60)
+        spectrum(320, band_pass(at), random) * np.exp(-np.arange(320) / 60)
         for at in (800, 1000, 1300, 1700)
     ]
     time = np.arange(length) / RATE
@@ -148,7 +156,7 @@ KINDS = {kind.__name__: kind for kind in (room, hum, speech, footsteps, motors, 
 
 
 def make(folder: Path, seconds: float) -> None:
-    """Write so many seconds of each kind that is not there yet."""
+    """Write `seconds` of each kind of noise that is not in the folder yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (name, kind) in enumerate(KINDS.items()):
         path = folder / f'{name}.flac'
@@ -157,19 +165,46 @@ def make(folder: Path, seconds: float) -> None:
             soundfile.write(path, np.clip(sound, -1, 1), RATE)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'folder', type=Path, metavar='FOLDER', help='folder that keeps the noise as FLAC files'
     )
-    parser.add_argument('folder', type=Path)
-    parser.add_argument('--minutes', type=float, default=60.0)
-    parser.add_argument('options', nargs='*', help='of improv evaluate')
-    arguments = parser.parse_args()
+    option(parser, '--minutes', 60.0, 'length of all synthesized noise, in minutes')
+    parser.add_argument(
+        '--recorded',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FOLDER',
+        help='folders of recordings in which nobody plays, to transcribe too (default: none)',
+    )
+    parser.add_argument(
+        '--model-file',
+        default='',
+        metavar='FILE',
+        help='.tflite or .keras file of the transcriber, or spectral (default: the shipped one)',
+    )
+    option(parser, '--processes', 1, 'files transcribed at a time')
+
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    from benchmark.transcription import transcribe_all
+    from improv_ros.training.transcriber.recordings import find
+
     make(arguments.folder, arguments.minutes * 60 / len(KINDS))
-    return cli.main(
-        ['evaluate', str(arguments.folder), '--model', 'transcriber', *arguments.options]
+    table = result.table(
+        'Invented notes',
+        Column('noise', width=12),
+        Column('minutes', '.1f'),
+        Column('notes', 'd'),
+        Column('notes per minute', '.2f'),
     )
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    for folder in (arguments.folder, *arguments.recorded):
+        minutes, invented = 0.0, 0
+        recordings = find(folder, None)
+        transcriptions = transcribe_all(arguments.model_file, recordings, arguments.processes)
+        for recording, transcription in zip(recordings, transcriptions, strict=True):
+            length, notes = recording.seconds / 60, len(transcription.notes)
+            table.add(recording.name, length, notes, notes / length)
+            minutes, invented = minutes + length, invented + notes
+        table.add(f'all of {folder.name}', minutes, invented, invented / minutes)

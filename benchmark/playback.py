@@ -1,67 +1,69 @@
-"""How punctual the player is: lateness of its notes beside two references in the same run.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-The references are mido's own player, and a loop of clock_nanosleep, the best that this machine
-and its kernel can do. Each plays the same notes in a process of its own, to an output that only
-looks at the clock: at several rates, with idle and with busy processors, with and without
-real-time priority. At a slow rate all play at the same time, one after the other within each
-beat; at a fast one, where they would be in each other's way, one is done before the next begins.
-Also measured: what one event costs, encoded as MIDI.
-
-    python benchmark/playback.py [--notes 10000 | --seconds 10] [--rates 5 50 500]
-
-A measurement takes 10 seconds by default, so 50 notes at 5 a second; --notes 10000 has as many at
-every rate, and at 5 a second takes more than half an hour for each load.
+"""The references are mido's own player, and a loop of clock_nanosleep, which is the best that the
+kernel allows. Each plays the same notes in a process of its own, to an output that only reads
+the clock: at several rates, with idle and with busy processors, with and without real-time
+priority. Below 100 notes per second all play at the same time, in turn within each beat; at
+higher rates they would disturb each other, and play one after the other. The time per event is
+also measured, with encoding as MIDI. With --notes 10000, a rate of 5 notes per second takes
+more than half an hour for each load.
 """
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Callable, Iterator
 import ctypes
 from multiprocessing import get_context
 import os
-import sys
 from threading import get_native_id
 import time
+from typing import Any
 
 import mido
 
-from improv_ros.event_text import is_note_on, message_of, note_off, note_on
+from benchmark.harness import Column, Result, option
+from improv_ros.event_text import SECOND, TimedEvent, is_note_on, message_of, note_off, note_on
 from improv_ros.playing.player import Player
-from improv_ros.playing.realtime import go_first, sleep_exactly
+from improv_ros.playing.realtime import set_fifo_priority, set_timer_slack
 
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
 LEAD = SECOND // 5  # before the first note
 SPIN = SECOND // 2000
 CLOCK_MONOTONIC, TIMER_ABSTIME = 1, 1
-SLOW = 100  # notes a second, below which all play at the same time
-AHEAD = SECOND  # the player is handed its notes so long before they are due, as in a chain
+SLOW = 100  # notes/s, below which all play at the same time
+AHEAD = SECOND  # the player receives its notes this long before they are due
 
 processes = get_context('fork')
 
+# Play (count, notes/s, priority, phase in ns); return the lateness of each note in ns.
+Contender = Callable[[int, int, int, int], list[int]]
+
 
 class Clock:
-    """An output that keeps when it was sent which note."""
+    """An output that keeps the time at which each note was sent."""
 
     name = 'clock'
     problem = ''
 
-    def __init__(self):
-        self.times = []
+    def __init__(self) -> None:
+        self.times: list[int] = []
 
-    def open(self):
+    def open(self) -> None:
         """Nothing to open."""
 
-    def send(self, event):
+    def send(self, event: TimedEvent) -> None:
         if is_note_on(event):
             self.times.append(time.monotonic_ns())
 
-    def close(self):
+    def close(self) -> None:
         """Nothing to close."""
 
 
 class Encoder(Clock):
     """An output that encodes each event as MIDI, as a port does."""
 
-    def send(self, event):
+    def send(self, event: TimedEvent) -> None:
         message_of(event.kind, event.values).bytes()
         super().send(event)
 
@@ -72,15 +74,17 @@ class Timespec(ctypes.Structure):
     _fields_ = (('seconds', ctypes.c_long), ('nanoseconds', ctypes.c_long))
 
 
-def notes(start, count, rate):
-    """(on, off) of `count` notes, `rate` a second, each sounding for half its time."""
+def notes(start: int, count: int, rate: int) -> Iterator[tuple[TimedEvent, TimedEvent]]:
+    """Yield (on, off) of `count` notes, `rate` per second, each sounding for half its time."""
     step = SECOND // rate
     for index in range(count):
         on = start + index * step
         yield note_on(on, 21 + index % 88, 64), note_off(on + step // 2, 21 + index % 88)
 
 
-def lateness_of_player(count, rate, priority, phase, spin=0):
+def lateness_of_player(
+    count: int, rate: int, priority: int, phase: int, spin: int = 0
+) -> list[int]:
     clock = Clock()
     start = time.monotonic_ns() + LEAD + phase
     pairs = list(notes(start, count, rate))
@@ -94,14 +98,14 @@ def lateness_of_player(count, rate, priority, phase, spin=0):
     return [at - on.time for at, (on, _) in zip(clock.times, pairs, strict=True)]
 
 
-def lateness_of_spinning_player(count, rate, priority, phase):
+def lateness_of_spinning_player(count: int, rate: int, priority: int, phase: int) -> list[int]:
     return lateness_of_player(count, rate, priority, phase, SPIN)
 
 
-def lateness_of_nanosleep(count, rate, priority, phase):
+def lateness_of_nanosleep(count: int, rate: int, priority: int, phase: int) -> list[int]:
     if priority:
-        go_first(get_native_id(), priority)
-    sleep_exactly()
+        set_fifo_priority(get_native_id(), priority)
+    set_timer_slack()
     sleep = ctypes.CDLL(None).clock_nanosleep
     lateness = []
     for pair in notes(time.monotonic_ns() + LEAD + phase, count, rate):
@@ -113,10 +117,10 @@ def lateness_of_nanosleep(count, rate, priority, phase):
     return lateness
 
 
-def lateness_of_mido(count, rate, priority, phase):
+def lateness_of_mido(count: int, rate: int, priority: int, phase: int) -> list[int]:
     if priority:
-        go_first(get_native_id(), priority)
-    midi = mido.MidiFile(ticks_per_beat=25000)  # at 120 beats a minute, a tick is 20 us
+        set_fifo_priority(get_native_id(), priority)
+    midi = mido.MidiFile(ticks_per_beat=25000)  # at 120 beats per minute, a tick is 20 us
     track = midi.add_track()
     last = 0
     start = LEAD + phase
@@ -130,8 +134,8 @@ def lateness_of_mido(count, rate, priority, phase):
     return [at - wanted for at, wanted in zip(times, due, strict=True)]
 
 
-def cost_of_an_event(count=20000):
-    """Microseconds, from the first to the last of many events that are due at once."""
+def microseconds_per_event(count: int = 20000) -> float:
+    """Return the time per event when many events are due at once."""
     encoder = Encoder()
     with Player([encoder], late_tolerance=60 * SECOND) as player:
         long_ago = time.monotonic_ns() - 30 * SECOND
@@ -141,8 +145,8 @@ def cost_of_an_event(count=20000):
     return (encoder.times[-1] - encoder.times[0]) / count / 1000
 
 
-def begin(function, *arguments):
-    """Call a function in a process of its own; return what waits for its result."""
+def begin(function: Callable[..., Any], *arguments: int) -> Callable[[], Any]:
+    """Call a function in a process of its own; return a function that waits for its result."""
     receiver, sender = processes.Pipe(duplex=False)
     process = processes.Process(target=lambda: sender.send(function(*arguments)))
     process.start()
@@ -150,25 +154,13 @@ def begin(function, *arguments):
     return receiver.recv
 
 
-def apart(function, *arguments):
-    """Call a function in a process of its own, and wait for it."""
-    return begin(function, *arguments)()
-
-
-def compute():
+def compute() -> None:
     while True:
         sum(range(10000))
 
 
-def row(load, rate, priority, name, lateness):
-    ordered = sorted(lateness)
-    figures = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1]
-    cells = ''.join(f' {figure / MILLISECOND:8.3f} |' for figure in figures)
-    return f'| {load} | {rate} | {priority or "-"} | {name:15} | {len(lateness)} |{cells}'
-
-
-def contenders(priorities):
-    """(name, priority, function) of all that are measured."""
+def contenders(priorities: list[int]) -> Iterator[tuple[str, int, Contender]]:
+    """Yield (name, priority, function) of everything that is measured."""
     for priority in priorities:
         yield 'player', priority, lateness_of_player
         if priority:
@@ -177,48 +169,62 @@ def contenders(priorities):
         yield 'mido', priority, lateness_of_mido
 
 
-def measure(arguments, load):
-    measured = list(contenders(arguments.priorities))
-    for rate in arguments.rates:
-        count = arguments.notes or round(arguments.seconds * rate)
-        if rate < SLOW:
-            share = SECOND // rate // len(measured)
-            waiting = [
-                begin(function, count, rate, priority, index * share)
-                for index, (_, priority, function) in enumerate(measured)
-            ]
-            results = [result() for result in waiting]
-        else:
-            results = [
-                apart(function, count, rate, priority, 0) for _, priority, function in measured
-            ]
-        for (name, priority, _), lateness in zip(measured, results, strict=True):
-            print(row(load, rate, priority, name, lateness), flush=True)
+def measure(measured: list[tuple[str, int, Contender]], count: int, rate: int) -> list[list[int]]:
+    """Return the lateness of every note of each contender, in ns."""
+    if rate >= SLOW:
+        return [begin(function, count, rate, priority, 0)() for _, priority, function in measured]
+    share = SECOND // rate // len(measured)
+    waiting = [
+        begin(function, count, rate, priority, index * share)
+        for index, (_, priority, function) in enumerate(measured)
+    ]
+    return [wait() for wait in waiting]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--notes', type=int, help='in each measurement')
-    parser.add_argument('--seconds', type=float, default=10.0, help='of each measurement')
-    parser.add_argument('--rates', type=int, nargs='+', default=[5, 50, 500], help='notes/s')
-    parser.add_argument('--loads', nargs='+', default=['idle', 'busy'], choices=('idle', 'busy'))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--notes', type=int, help='notes in each measurement (default: as many as --seconds has)'
+    )
+    option(parser, '--seconds', 10.0, 'length of each measurement, in seconds')
+    option(parser, '--rates', [5, 50, 500], 'rates, in notes per second')
+    option(
+        parser,
+        '--loads',
+        ['idle', 'busy'],
+        'loads of the processors to measure under',
+        choices=('idle', 'busy'),
+    )
     parser.add_argument(
         '--computing',
         type=int,
         default=os.cpu_count(),
-        help='processes that make busy (default: one a processor; 0 where others do already)',
+        help='processes that compute while the load is busy; 0 if others do already '
+        '(default: %(default)d, one per processor)',
     )
-    parser.add_argument('--priorities', type=int, nargs='+', default=[0, 50], help='0: none')
-    arguments = parser.parse_args()
-    refused = apart(lambda: go_first(get_native_id(), 1)) if any(arguments.priorities) else ''
-    if refused:
-        print(f'without priority only: {refused}')
-        arguments.priorities = [0]
-    load = os.getloadavg()[0]
-    print(f'{os.cpu_count()} processors; load average at the start {load:.1f}')
-    print(f'the player takes {apart(cost_of_an_event):.1f} us an event')
-    print('| processors | notes/s | priority | | notes | p50 ms | p99 ms | max ms |')
-    print('|---|---|---|---|---|---|---|---|')
+    option(parser, '--priorities', [0, 50], 'real-time priorities to measure with, 0: none')
+
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    priorities = arguments.priorities
+    if any(priorities):
+        refused = begin(lambda: set_fifo_priority(get_native_id(), 1))()
+        if refused:
+            result.note(f'Without real-time priority only: {refused}.')
+            priorities = [0]
+    result.note(f'The load average at the start was {os.getloadavg()[0]:.1f}.')
+    result.note(f'The player takes {begin(microseconds_per_event)():.1f} us per event.')
+    table = result.table(
+        'Lateness of notes',
+        Column('processors', width=10),
+        Column('notes/s', 'd'),
+        Column('priority', 'd'),
+        Column('player', width=16),
+        Column('notes', 'd', 6),
+        Column('p50, ms', '.3f', 9),
+        Column('p99, ms', '.3f', 9),
+        Column('max, ms', '.3f', 9),
+    )
+    measured = list(contenders(priorities))
     for load in arguments.loads:
         busy = [
             processes.Process(target=compute, daemon=True)
@@ -226,11 +232,17 @@ def main():
         ]
         for process in busy:
             process.start()
-        measure(arguments, load)
+        for rate in arguments.rates:
+            count = arguments.notes or round(arguments.seconds * rate)
+            lateness = measure(measured, count, rate)
+            for (name, priority, _), values in zip(measured, lateness, strict=True):
+                ordered = sorted(values)
+                figures = (
+                    ordered[len(ordered) // 2],
+                    ordered[len(ordered) * 99 // 100],
+                    ordered[-1],
+                )
+                milliseconds = [figure / 1e6 for figure in figures]
+                table.add(load, rate, priority, name, len(ordered), *milliseconds)
         for process in busy:
             process.terminate()
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

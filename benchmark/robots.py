@@ -1,12 +1,11 @@
-"""The share of notes that each shipped body keeps, beside what a greedy one would.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-    python benchmark/robots.py [FILE.mid ...] [--seconds 60] [--notice 1]
-
-Every note is made known `notice` seconds before it sounds (in the chain: at least half of the
-improviser's lookahead, mostly nearly all of it). The greedy body takes each note as it comes and
-gives it to the nearest striker that can be there. Both fold octaves, and neither moves a note in
-time. Also shown: how much of the melody is kept (the highest of what sounds), and the longest that
-one step of planning took.
+"""Each note becomes known --lead seconds before it sounds (in the chain: half of the improviser's
+lookahead to all of it). The greedy planner decides each note when it becomes known, and gives
+it to the nearest striker that can reach the key in time. Both planners fold octaves, and
+neither moves a note in time. The melody is the highest note that sounds. The slowest step is
+that of the planner that is not greedy.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ from pathlib import Path
 import random
 import time
 
-from improv_ros.bringup import share
+from benchmark.harness import Column, Result, option
+from improv_ros.bringup.shared_files import shared_file
 from improv_ros.event_text import (
+    SECOND,
     TimedEvent,
     is_note_on,
     midi_to_text,
@@ -29,29 +30,23 @@ from improv_ros.event_text import (
     to_timed,
 )
 from improv_ros.performing.assignment import Assign, assign_best, assign_greedily
-from improv_ros.performing.body import SECOND, Body
+from improv_ros.performing.body import Body
 from improv_ros.performing.body_file import read_body
 from improv_ros.performing.planner import TICK, Planner
-from improv_ros.performing.voices import MELODY, Voices
+from improv_ros.performing.voices import MELODY, VoiceTracker
 
-DATA = Path(__file__).parents[2] / 'shared' / 'data'
 LOOKAHEAD = round(0.12 * SECOND)
-FILES = 12  # of each folder of the data
 PREPARATION = 3 * SECOND
 
 
 def pieces(files: Sequence[Path], seconds: float) -> dict[str, list[list[TimedEvent]]]:
-    """Return the beginnings of pieces, by where they are from."""
-    demo = to_timed(parse(share('demo/fuer_elise.txt').read_text()))
+    """Return the beginnings of pieces, by their source."""
+    demo = to_timed(parse(shared_file('demo/fuer_elise.txt').read_text()))
     found = {'demo phrase': [beginning(demo, seconds)]}
+    for path in files:
+        found.setdefault(path.parent.name, []).append(beginning(midi_events(path), seconds))
     if files:
-        found['files given'] = [beginning(midi_events(path), seconds) for path in files]
         return found
-    for folder in ('piano-rolls', 'piano-midi-de'):
-        paths = sorted((DATA / folder).rglob('*.mid'))
-        chosen = paths[:: max(1, len(paths) // FILES)][:FILES]
-        if chosen:
-            found[folder] = [beginning(midi_events(path), seconds) for path in chosen]
     found['random music'] = [beginning(random_music(seed), seconds) for seed in range(4)]
     found['random drums'] = [beginning(random_drums(seed), seconds) for seed in range(4)]
     return found
@@ -105,24 +100,24 @@ def random_drums(seed: int) -> list[TimedEvent]:
 
 
 class Outcome:
-    """What became of the notes of several pieces."""
+    """The counts of the notes of several pieces."""
 
     def __init__(self) -> None:
         self.notes = self.in_range = self.kept = self.melody = self.melody_kept = 0
         self.slowest = 0.0
 
     def perform(
-        self, body: Body, events: Sequence[TimedEvent], notice: int, assign: Assign, at_once: bool
+        self, body: Body, events: Sequence[TimedEvent], lead: int, assign: Assign, immediate: bool
     ) -> None:
-        """Let a body perform a piece."""
-        planner = Planner(body, LOOKAHEAD, assign, at_once)
+        """Plan a piece for a body, and add its counts."""
+        planner = Planner(body, LOOKAHEAD, assign, immediate)
         melody = melody_of(body, events)
         kept: set[tuple[int, int]] = set()
         waiting = list(reversed(events))
         now, end = 0, events[-1].time + SECOND
         while now < end:
             known = []
-            while waiting and waiting[-1].time - notice <= now:
+            while waiting and waiting[-1].time - lead <= now:
                 known.append(waiting.pop())
             began = time.perf_counter()
             commands = planner.add(known, now) + planner.advance(now)
@@ -138,8 +133,8 @@ class Outcome:
 
 
 def melody_of(body: Body, events: Sequence[TimedEvent]) -> set[tuple[int, int]]:
-    """Return (time, pitch as played) of the highest notes of what sounds, knowing all of it."""
-    voices = Voices()
+    """Return the (time, pitch as played) of the notes that are highest when they begin."""
+    voices = VoiceTracker()
     for event in events:
         if event.kind in ('no', 'nf'):
             source = (event.values[2], event.values[0])
@@ -153,44 +148,56 @@ def melody_of(body: Body, events: Sequence[TimedEvent]) -> set[tuple[int, int]]:
     }
 
 
-def share_of(part: int, whole: int) -> str:
-    """Return a share as a column of the table."""
-    return f'{part / whole:7.1%}' if whole else f'{"none":>7}'
+def percent(part: int, whole: int) -> float | None:
+    """Return a share in percent; None if the whole is 0."""
+    return 100 * part / whole if whole else None
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'files',
+        nargs='*',
+        type=Path,
+        metavar='FILE.mid',
+        help='MIDI files to play (default: random music and random drums)',
     )
-    parser.add_argument('files', nargs='*', type=Path, metavar='FILE.mid')
-    parser.add_argument('--seconds', type=float, default=60, help='of each piece (default: 60)')
-    parser.add_argument('--notice', type=float, default=1.0, help='in seconds (default: 1)')
-    arguments = parser.parse_args()
-    notice = round(arguments.notice * SECOND)
+    option(parser, '--seconds', 60.0, 'length of each piece that is played, in seconds')
+    option(
+        parser, '--lead', 1.0, 'time from when a note becomes known until it sounds, in seconds'
+    )
+
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    lead = round(arguments.lead * SECOND)
     music = pieces(arguments.files, arguments.seconds)
-    print(f'{"":14} {"":13} {"":>6} {"in":>6}  {"notes kept":^15}  {"melody kept":^15}  slowest')
-    print(
-        f'{"body":14} {"music":13} {"notes":>6} {"range":>6}  '
-        f'{"planned":>7} {"greedy":>7}  {"planned":>7} {"greedy":>7}  step'
+    table = result.table(
+        'Notes that each body keeps',
+        Column('body', width=14),
+        Column('music', width=13),
+        Column('notes', 'd', 6),
+        Column('in range', 'd'),
+        Column('notes kept, %', '.1f'),
+        Column('greedy, %', '.1f'),
+        Column('melody kept, %', '.1f'),
+        Column('greedy, %', '.1f'),
+        Column('slowest step, ms', '.0f'),
     )
-    for path in sorted(share('config/bodies').glob('*.yaml')):
+    for path in sorted(shared_file('config/bodies').glob('*.yaml')):
         body = read_body(path)
         for source, played in music.items():
             planned, greedy = Outcome(), Outcome()
             for events in played:
-                planned.perform(body, events, notice, assign_best, False)
-                greedy.perform(body, events, notice, assign_greedily, True)
+                planned.perform(body, events, lead, assign_best, False)
+                greedy.perform(body, events, lead, assign_greedily, True)
             if planned.in_range:
-                print(
-                    f'{path.stem:14} {source:13} {planned.notes:6} {planned.in_range:6}  '
-                    f'{share_of(planned.kept, planned.in_range)} '
-                    f'{share_of(greedy.kept, greedy.in_range)}  '
-                    f'{share_of(planned.melody_kept, planned.melody)} '
-                    f'{share_of(greedy.melody_kept, greedy.melody)}  '
-                    f'{planned.slowest * 1000:.0f} ms'
+                table.add(
+                    path.stem,
+                    source,
+                    planned.notes,
+                    planned.in_range,
+                    percent(planned.kept, planned.in_range),
+                    percent(greedy.kept, greedy.in_range),
+                    percent(planned.melody_kept, planned.melody),
+                    percent(greedy.melody_kept, greedy.melody),
+                    1000 * planned.slowest,
                 )
-
-
-if __name__ == '__main__':
-    main()

@@ -1,25 +1,27 @@
-"""No note hangs: random schedules of the wildest kind, each played to its end and checked.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-    python benchmark/schedules.py [--schedules 1000000] [--processes 2] [--seed 0]
-
-Each has its own latency, tolerance and limit; notes and pedals that overlap, come twice, late or
-in any order; clears, all-notes-offs, program changes; and in the end it is silenced in one of the
-ways there are. Checked at each step: no key is struck that sounds nor released that does not,
-nothing is sent before it is due or too late, and the schedule knows what sounds. Checked at the
-end: nothing sounds, no pedal is down, and every note that was said was either played whole or is
-counted as dropped, refused or withdrawn. Where there is no limit, and no hammer that takes longer
-for soft notes, a model of a few rules says from what was said which notes sound from when to
-when, and which pedals move; just that must have been played.
+"""Each schedule has its own latency, tolerance and limit. Its notes and pedals overlap, are
+repeated, late or in any order; there are clears, all notes off, program changes, and one of
+three endings. Checked at each step: no note-on for a key that sounds, no note-off for one that
+does not, no event before it is due or too late, and the schedule knows which notes sound.
+Checked at the end: no note sounds, no pedal is down, and every note was played whole or is
+counted as dropped, refused or withdrawn. If there is no limit and no latency by velocity, an
+independent model computes from the events which notes sound from when to when and which pedals
+move, and exactly that must have been played.
 """
+
+from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import Pool
 from random import Random
-import sys
 import time
 from typing import NamedTuple
 
+from benchmark.harness import Column, Result, option
 from improv_ros.event_text import (
     TimedEvent,
     clear,
@@ -29,46 +31,56 @@ from improv_ros.event_text import (
     note_off,
     note_on,
 )
-from improv_ros.playing.latency import NO_STRIKE, Latency, strike_table
-from improv_ros.playing.schedule import Schedule
+from improv_ros.playing.note_schedule import (
+    Latency,
+    NoteSchedule,
+    strike_latency,
+)
+
+# A note that was played: beginning, end, note-on. Another event: time, kind, values.
+PlayedNote = tuple[int, int, tuple[int, ...]]
+OtherEvent = tuple[int, str, tuple[int, ...]]
 
 MILLISECOND = 1_000_000
 PITCHES = (60, 61, 62)
 CHANNELS = (0, 1)
-DISKLAVIER = strike_table('disklavier')
+DISKLAVIER = strike_latency('disklavier')
 ENDINGS = ('clear', 'release', 'play on')
 BATCH = 1000
 UNLIMITED = 10_000
-BEFORE_ALL = -(10**18)
+BEFORE_EVERYTHING = -(10**18)
 SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123
 
 
-class WrongError(AssertionError):
-    """A schedule was not played as it should be; the message says which and how."""
+class ScheduleFaultError(AssertionError):
+    """A schedule was played wrongly; the message names the seed and the fault."""
 
 
 class Instrument:
-    """Follows what is sent to it, and insists that it is playable."""
+    """Receives events, and checks each."""
 
-    def __init__(self, tolerance):
-        self.sounding = {}  # (channel, pitch): what struck it and when
-        self.pedals = set()
-        self.struck = Counter()
-        self.played = []  # (beginning, end, note-on) of each note that is over
-        self.others = []  # (when, kind, values) of all that is no note
+    def __init__(self, tolerance: int) -> None:
+        self.sounding: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}  # by channel, pitch
+        self.pedals: set[int] = set()
+        self.note_ons: Counter[tuple[int, ...]] = Counter()
+        self.played: list[PlayedNote] = []
+        self.others: list[OtherEvent] = []
         self._tolerance = tolerance
 
-    def play(self, events, now):
+    def play(self, events: Iterable[TimedEvent], now: int) -> None:
         for event in events:
             if is_note_on(event):
                 pitch, velocity, channel = event.values
-                expect((channel, pitch) not in self.sounding, 'a key was struck that sounds')
+                expect(
+                    (channel, pitch) not in self.sounding,
+                    'a note-on was sent for a key that sounds',
+                )
                 expect(now - event.time <= self._tolerance, 'a note was played too late')
                 self.sounding[channel, pitch] = (now, event.values)
-                self.struck[pitch, velocity, channel] += 1
+                self.note_ons[pitch, velocity, channel] += 1
             elif is_note_off(event):
                 key = event.values[-1], event.values[0]
-                expect(key in self.sounding, 'a key was released that does not sound')
+                expect(key in self.sounding, 'a note-off was sent for a key that does not sound')
                 began, values = self.sounding.pop(key)
                 self.played.append((began, now, values))
             else:
@@ -79,51 +91,51 @@ class Instrument:
             expect(event.time <= now, 'an event was sent before it was due')
 
 
-def expect(condition, otherwise):
+def expect(condition: bool, otherwise: str) -> None:
     if not condition:
-        raise WrongError(otherwise)
+        raise ScheduleFaultError(otherwise)
 
 
 class Model:
-    """What is to be played of what was said, by a few rules, once all is known.
+    """
+    Computes from all events together what must be played.
 
-    Hear what is said and when the schedule is asked for what is due, in their order; then ask for
-    the performance.
+    `add` takes the events and `poll` the times at which the schedule was polled for due events, in
+    their order; `performance` then returns what must be played.
     """
 
-    def __init__(self, latency):
+    def __init__(self, latency: int) -> None:
         self._latency = latency
-        self._said = []  # (event, how often the schedule had been asked before)
-        self._asked = []  # when the schedule was asked
+        self._given: list[tuple[TimedEvent, int]] = []  # with the number of polls before it
+        self._polls: list[int] = []  # times of the polls
 
-    def say(self, events):
-        self._said += [(event, len(self._asked)) for event in events]
+    def add(self, events: Iterable[TimedEvent]) -> None:
+        self._given += [(event, len(self._polls)) for event in events]
 
-    def ask(self, now):
-        self._asked.append(now)
+    def poll(self, now: int) -> None:
+        self._polls.append(now)
 
-    def silence(self, now):
-        """All is withdrawn, and what sounds is released now."""
-        self.say([clear(BEFORE_ALL)])
-        self.ask(now)
+    def silence(self, now: int) -> None:
+        """Withdraw everything, and release all notes now."""
+        self.add([clear(BEFORE_EVERYTHING)])
+        self.poll(now)
 
-    def performance(self, tolerance):
-        """Return the notes played, as (beginning, end, note-on), and the other events sent.
-
-        Return as well how many notes are withdrawn and how many too late.
-        """
-        events = [event for event, _ in self._said]
+    def performance(self, tolerance: int) -> tuple[list[PlayedNote], list[OtherEvent], int, int]:
+        """Return (notes, other events, number withdrawn, number dropped) that must result."""
+        events = [event for event, _ in self._given]
         clears = [number for number, event in enumerate(events) if event.kind == 'cl']
         strokes = [number for number, event in enumerate(events) if is_note_on(event)]
-        places = [self._place(number) for number in range(len(events))]
-        stays = {place.number for place in places if not self._is_withdrawn(place, clears)}
+        positions = [self._position(number) for number in range(len(events))]
+        stays = {
+            position.number for position in positions if not self._is_withdrawn(position, clears)
+        }
         ends = self._ends()
         played = [
             number
             for number in strokes
             if number in stays
-            and places[number].when - places[number].due <= tolerance
-            and (number not in ends or places[number] < places[ends[number]])
+            and positions[number].when - positions[number].due <= tolerance
+            and (number not in ends or positions[number] < positions[ends[number]])
         ]
         notes = []
         for number in played:
@@ -131,53 +143,56 @@ class Model:
             enders = {ends.get(number, number), *(one for one in clears if one > number)}
             enders |= {one for one in played if _key(events[one]) == (channel, pitch)}
             enders |= {one for one in stays if _ends_all_of(channel, events[one])}
-            end = min(places[one] for one in enders if places[one] > places[number])
-            notes.append((places[number].when, end.when, events[number].values))
+            end = min(positions[one] for one in enders if positions[one] > positions[number])
+            notes.append((positions[number].when, end.when, events[number].values))
         return (
             sorted(notes),
-            sorted(self._others([*stays, *clears], places)),
+            sorted(self._others([*stays, *clears], positions)),
             len(strokes) - len(stays.intersection(strokes)),
             len(stays.intersection(strokes)) - len(played),
         )
 
-    def _place(self, number):
-        """Return where an event stands in the order of sending."""
-        event, asked = self._said[number]
+    def _position(self, number: int) -> Position:
+        """Return the position of an event in the order of sending."""
+        event, poll = self._given[number]
         due = event.time - self._latency
-        while asked < len(self._asked) and self._asked[asked] < due:
-            asked += 1
-        when = self._asked[asked] if asked < len(self._asked) else due
-        return Place(asked, due, number, when)
+        while poll < len(self._polls) and self._polls[poll] < due:
+            poll += 1
+        when = self._polls[poll] if poll < len(self._polls) else due
+        return Position(poll, due, number, when)
 
-    def _is_withdrawn(self, place, clears):
-        """A clear takes back what was said before it, is not sent yet, and is not before it."""
+    def _is_withdrawn(self, position: Position, clears: Iterable[int]) -> bool:
+        """Return whether a clear withdraws an event: it was added later, before the sending."""
         return any(
-            one > place.number
-            and self._said[place.number][0].time >= self._said[one][0].time
-            and place.asked >= self._said[one][1]
+            one > position.number
+            and self._given[position.number][0].time >= self._given[one][0].time
+            and position.poll >= self._given[one][1]
             for one in clears
         )
 
-    def _ends(self):
-        """Return what ends each note as it was said: its note-off, or the next blow on its key."""
-        ends, open_notes = {}, {}
-        for number, (event, _) in enumerate(self._said):
+    def _ends(self) -> dict[int, int]:
+        """Return the event that ends each note: its note-off, or the next note-on of its key."""
+        ends: dict[int, int] = {}
+        unended: dict[tuple[int, int], int] = {}
+        for number, (event, _) in enumerate(self._given):
             if event.kind == 'cl':
-                open_notes.clear()
+                unended.clear()
             elif is_note_on(event) or is_note_off(event):
-                if _key(event) in open_notes:
-                    ends[open_notes.pop(_key(event))] = number
+                if _key(event) in unended:
+                    ends[unended.pop(_key(event))] = number
                 if is_note_on(event):
-                    open_notes[_key(event)] = number
+                    unended[_key(event)] = number
         return ends
 
-    def _others(self, numbers, places):
-        """Yield all but the notes; a clear lifts the pedals that were said to go down before."""
-        down = {}
-        for number in sorted(numbers, key=places.__getitem__):
-            event, when = self._said[number][0], places[number].when
+    def _others(
+        self, numbers: Iterable[int], positions: Sequence[Position]
+    ) -> Iterator[OtherEvent]:
+        """Yield all events but notes; a clear releases the pedals that were pressed before it."""
+        down: dict[int, int] = {}
+        for number in sorted(numbers, key=positions.__getitem__):
+            event, when = self._given[number][0], positions[number].when
             if event.kind == 'cl':
-                for channel in [one for one, said in down.items() if said < number]:
+                for channel in [one for one, given in down.items() if given < number]:
                     del down[channel]
                     yield when, 'cc', (channel, SUSTAIN, 0)
             elif not is_note_on(event) and not is_note_off(event):
@@ -188,28 +203,28 @@ class Model:
                         down[event.values[0]] = number
 
 
-class Place(NamedTuple):
-    """When an event is sent: at which asking, due when, and said as which; and the time then."""
+class Position(NamedTuple):
+    """When an event is sent: at which poll, when it is due, its number, and the time (ns)."""
 
-    asked: int
+    poll: int
     due: int
     number: int
     when: int
 
 
-def _key(event):
+def _key(event: TimedEvent) -> tuple[int, int]:
     return event.values[-1], event.values[0]
 
 
-def _ends_all_of(channel, event):
+def _ends_all_of(channel: int, event: TimedEvent) -> bool:
     return event.kind == 'cc' and event.values in (
         (channel, ALL_SOUND_OFF, 0),
         (channel, ALL_NOTES_OFF, 0),
     )
 
 
-def random_events(random, now, grid, whole_notes):
-    """A few events about now, of any kind, or of whole notes and clears alone."""
+def random_events(random: Random, now: int, grid: int, whole_notes: bool) -> Iterator[TimedEvent]:
+    """Yield a few events near now, of any kind, or only whole notes and clears."""
     for _ in range(random.randrange(7)):
         time = (now // grid + random.randrange(-60, 250) * MILLISECOND // grid) * grid
         pitch, channel = random.choice(PITCHES), random.choice(CHANNELS)
@@ -219,7 +234,7 @@ def random_events(random, now, grid, whole_notes):
         elif whole_notes:
             end = time + random.choice((0, 1, 20, 200)) * MILLISECOND
             pair = note_on(time, pitch, random.choice((1, 30, 64, 100, 127)), channel)
-            for _ in range(random.choice((1, 1, 1, 2))):  # some come twice
+            for _ in range(random.choice((1, 1, 1, 2))):  # some are repeated
                 yield from (pair, note_off(end, pitch, channel))
         elif choice < 0.45:
             yield note_on(time, pitch, random.choice((1, 30, 64, 100, 127)), channel)
@@ -235,30 +250,33 @@ def random_events(random, now, grid, whole_notes):
             yield TimedEvent(time, 'pc', (channel, 5))
 
 
-def play_one(random):
-    """Play one random schedule to its end; WrongError tells what went wrong."""
+def play_one(random: Random) -> tuple[int, int]:
+    """Play one random schedule; return the numbers of notes given and played.
+
+    Raises ScheduleFaultError.
+    """
     whole_notes = random.random() < 0.5
     fixed = random.choice((0, 0, 20, 100)) * MILLISECOND
-    latency = Latency(fixed, random.choice((NO_STRIKE, DISKLAVIER)))
+    latency = Latency(fixed, random.choice((None, DISKLAVIER)))
     tolerance = random.choice((0, 10, 200)) * MILLISECOND
     limit = random.choice((1, 4, UNLIMITED, UNLIMITED, UNLIMITED))
-    schedule = Schedule(tolerance, limit, latency)
+    schedule = NoteSchedule(tolerance, limit, latency)
     instrument = Instrument(tolerance)
     model = Model(fixed)
-    said = Counter()
-    punctual = random.random() < 0.7  # else the player sleeps through what is due
-    grid = random.choice((1, 20)) * MILLISECOND  # on the coarser, much falls together
+    given: Counter[tuple[int, ...]] = Counter()
+    punctual = random.random() < 0.7  # otherwise the schedule is polled late
+    grid = random.choice((1, 20)) * MILLISECOND  # on the coarse one, events coincide
 
-    def play(now):
-        model.ask(now)
+    def play(now: int) -> None:
+        model.poll(now)
         instrument.play(schedule.pop_due(now), now)
 
-    def play_next(now):
+    def play_next(now: int) -> None:
         waiting = len(schedule)
         play(now)
-        expect(len(schedule) < waiting, 'what is due stays where it is')
+        expect(len(schedule) < waiting, 'the schedule does not return a due event')
 
-    def silence(now):
+    def silence(now: int) -> None:
         model.silence(now)
         instrument.play(schedule.release_all(now), now)
 
@@ -270,85 +288,91 @@ def play_one(random):
             play_next(now)
         now = until
         events = list(random_events(random, now, grid, whole_notes))
-        said.update(event.values for event in events if is_note_on(event))
+        given.update(event.values for event in events if is_note_on(event))
         schedule.add(events, now)
-        model.say(events)
+        model.add(events)
         play(now)
-        expect(set(schedule.sounding) == set(instrument.sounding), 'it is not known what sounds')
+        expect(
+            set(schedule.sounding) == set(instrument.sounding),
+            'the schedule does not know which notes sound',
+        )
     ending = random.choice(ENDINGS)
     if ending == 'clear':
         last = now + random.randrange(300) * MILLISECOND
         schedule.clear(last)
-        model.say([clear(last)])
+        model.add([clear(last)])
     if ending == 'release':
         silence(now)
     while (due := schedule.next_time()) is not None:
         now = max(now, due)
         play_next(now)
     if ending == 'play on' and not whole_notes:
-        # What was never said to end sounds on, rightly, until the player stops.
+        # A note without a note-off sounds until the player stops.
         silence(now)
     expect(not instrument.sounding, 'a note hangs')
     if not (whole_notes and ending == 'play on'):
         expect(not instrument.pedals, 'a pedal hangs')
-    check_account(schedule, instrument, said)
-    if limit == UNLIMITED and latency.strike is NO_STRIKE:
+    check_account(schedule, instrument, given)
+    if limit == UNLIMITED and latency.strike is None:
         check_performance(schedule, instrument, model)
-    return sum(said.values()), sum(instrument.struck.values())
+    return sum(given.values()), sum(instrument.note_ons.values())
 
 
-def check_performance(schedule, instrument, model):
-    """What was played is what the model says, to the moment."""
+def check_performance(schedule: NoteSchedule, instrument: Instrument, model: Model) -> None:
+    """Check that exactly what the model computes was played, at the same times."""
     notes, others, withdrawn, dropped = model.performance(schedule.late_tolerance)
     expect(sorted(instrument.played) == notes, 'other notes were played, or at other times')
-    expect(sorted(instrument.others) == others, 'other controls were sent, or at other times')
+    expect(
+        sorted(instrument.others) == others, 'other control changes were sent, or at other times'
+    )
     expect((schedule.withdrawn, schedule.dropped) == (withdrawn, dropped), 'a wrong count')
 
 
-def check_account(schedule, instrument, said):
-    """Every note that was said was played, once, or is counted among those that were not."""
-    expect(not instrument.struck - said, 'a note was played that nobody said')
-    played = sum(instrument.struck.values())
-    kept_back = schedule.dropped + schedule.refused + schedule.withdrawn
-    # Control changes are refused as well, and counted with the notes.
+def check_account(schedule: NoteSchedule, instrument: Instrument, given: Counter) -> None:
+    """Check that every note was played once, or is counted as not played."""
+    expect(not instrument.note_ons - given, 'a note was played that was never given')
+    played = sum(instrument.note_ons.values())
+    not_played = schedule.dropped + schedule.refused + schedule.withdrawn
+    # `refused` counts control changes too.
     controls = schedule.refused if schedule.limit < UNLIMITED else 0
-    missing = sum(said.values()) - played - kept_back
-    expect(-controls <= missing <= 0, 'a note is in no account')
+    missing = sum(given.values()) - played - not_played
+    expect(-controls <= missing <= 0, 'a note is not accounted for')
 
 
-def play_batch(seeds):
+def play_batch(seeds: Sequence[int]) -> tuple[int, int, int]:
+    """Play one schedule per seed; return the numbers of schedules, notes, and notes played."""
     notes = played = 0
     for seed in seeds:
         try:
             one = play_one(Random(seed))
-        except WrongError as wrong:
-            raise WrongError(f'seed {seed}: {wrong}') from wrong
+        except ScheduleFaultError as wrong:
+            raise ScheduleFaultError(f'seed {seed}: {wrong}') from wrong
         notes += one[0]
         played += one[1]
     return len(seeds), notes, played
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--schedules', type=int, default=1_000_000)
-    parser.add_argument('--processes', type=int, default=2)
-    parser.add_argument('--seed', type=int, default=0, help='of the first schedule')
-    arguments = parser.parse_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    option(parser, '--schedules', 100_000, 'number of schedules to play')
+    option(parser, '--processes', 2, 'number of processes')
+    option(parser, '--seed', 0, 'seed of the first schedule')
+
+
+def run(arguments: argparse.Namespace, result: Result) -> None:
     seeds = range(arguments.seed, arguments.seed + arguments.schedules)
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
+    table = result.table(
+        'Random schedules',
+        Column('schedules', ',d', 12),
+        Column('notes', ',d', 12),
+        Column('played', ',d', 12),
+        Column('seconds', '.0f'),
+    )
     began = time.monotonic()
     with Pool(arguments.processes) as pool:
         try:
             results = list(pool.imap_unordered(play_batch, batches))
-        except WrongError as wrong:
-            print(wrong)
-            return 1
-    schedules, notes, played = (sum(column) for column in zip(*results, strict=True))
-    seconds = time.monotonic() - began
-    print(f'{schedules} schedules, {notes} notes, {played} of them played, none hangs')
-    print(f'{seconds:.0f} s with {arguments.processes} processes')
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+        except ScheduleFaultError as wrong:
+            result.fault(str(wrong))
+            return
+    table.add(*map(sum, zip(*results, strict=True)), time.monotonic() - began)

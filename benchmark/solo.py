@@ -1,30 +1,36 @@
-"""Does a solo go on as music does? Minute by minute, beside minutes of real performances.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-A solo is played faster than real time, and each of its minutes summed up:
+"""A solo, generated faster than real time. For each minute:
 
-notes a second; distinct 4-grams: of all four successive pitches, the share that are no repeat
-within the minute; pitch-class entropy, in bits, 3.58 where all twelve are alike; the longest wait
-between two onsets, the longest time that a key was held, and the most keys held at once.
-
-    python benchmark/solo.py [FOLDER] [--minutes 60] [--temperature 0.95] ...
+notes per second; distinct 4-grams: the share of all sequences of four pitches that do not repeat
+within the minute; pitch-class entropy in bits (3.58 if all twelve are equally frequent); the
+longest wait between two onsets, the longest time that a key was held, and the most keys held at
+once.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 import time
 
 import numpy as np
-from performances import MS, SECOND, notes, performances
 
-from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
-from improv_ros.improvising import Conversation, Settings, load_model
+from benchmark.harness import Column, Result, option
+from benchmark.performances import (
+    MS,
+    add_folder_argument,
+    add_model_argument,
+    notes,
+    performances,
+)
+from improv_ros.event_text import SECOND, TimedEvent, is_note_off, is_note_on
+from improv_ros.improvising import Dialogue, ImproviserSettings, load_model
 
 MINUTE = 60
 FIGURES = (
-    'notes a second',
+    'notes per second',
     'distinct 4-grams',
     'pitch-class entropy',
     'longest wait, s',
@@ -35,9 +41,9 @@ SHARES = (0, 5, 50, 95, 100)
 
 
 def entropy(counts: np.ndarray) -> float:
-    """Return the bits it takes to tell one of what was counted."""
-    odds = counts[counts > 0] / max(counts.sum(), 1)
-    return float(-(odds * np.log2(odds)).sum())
+    """Return the entropy of a distribution of counts, in bits."""
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def minutes_of(events: list[TimedEvent]) -> np.ndarray:
@@ -62,7 +68,7 @@ def minutes_of(events: list[TimedEvent]) -> np.ndarray:
 
 
 def _held(events: Iterable[TimedEvent]) -> np.ndarray:
-    """Return when each key went up, how long it was held, and how many were down with it."""
+    """Return for each release its time (s), the time held (s) and the keys then down, (n, 3)."""
     down: dict[int, int] = {}
     rows = []
     for event in events:
@@ -75,55 +81,67 @@ def _held(events: Iterable[TimedEvent]) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 3)
 
 
-def solo(minutes: float, settings: Settings, model: str, seed: int) -> list[TimedEvent]:
-    """Return what is played in so many minutes."""
-    conversation = Conversation(load_model(model), settings, seed)
+def solo(minutes: float, settings: ImproviserSettings, model: str, seed: int) -> list[TimedEvent]:
+    """Return the events of a solo of this number of minutes."""
+    dialogue = Dialogue(load_model(model), settings, seed)
     events: list[TimedEvent] = []
     now = 0
     while now < minutes * MINUTE * SECOND:
         now += 20 * MS
-        events += conversation.advance(now)
+        events += dialogue.advance(now)
     return events
 
 
-def table(name: str, rows: np.ndarray) -> None:
-    print(f'\n{name}: {len(rows)} minutes')
-    print('{:<22}'.format('') + ''.join(f'{f"p{share}":>8}' for share in SHARES))
-    for figure, column in zip(FIGURES, rows.T, strict=True):
-        values = ''.join(f'{value:8.2f}' for value in np.percentile(column, SHARES))
-        print(f'{figure:<22}{values}')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = ImproviserSettings()
+    add_folder_argument(parser, optional=True)
+    option(parser, '--files', 30, 'performances of the folder to compare with')
+    option(parser, '--minutes', 60.0, 'length of the solo, in minutes')
+    add_model_argument(parser)
+    option(parser, '--seed', 1, 'seed of the solo')
+    option(parser, '--temperature', default.temperature, 'sampling temperature')
+    option(parser, '--top-p', default.top_p, 'probability mass that is sampled from, 0 to 1')
+    option(
+        parser,
+        '--repetition-penalty',
+        default.repetition_penalty,
+        'penalty on repeated 4-grams of pitches, in nats',
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('folder', nargs='?', type=Path, help='MIDI files to be set beside')
-    parser.add_argument('--files', type=int, default=30, help='how many of them')
-    parser.add_argument('--minutes', type=float, default=60)
-    parser.add_argument('--model', default='', help='model file; default: the shipped one')
-    parser.add_argument('--seed', type=int, default=1)
-    default = Settings()
-    parser.add_argument('--temperature', type=float, default=default.temperature)
-    parser.add_argument('--top-p', type=float, default=default.top_p)
-    parser.add_argument('--repetition-control', type=float, default=default.repetition_control)
-    arguments = parser.parse_args()
-    settings = Settings(
+def run(arguments: argparse.Namespace, result: Result) -> None:
+    settings = ImproviserSettings(
         mode='solo',
         temperature=arguments.temperature,
         top_p=arguments.top_p,
-        repetition_control=arguments.repetition_control,
+        repetition_penalty=arguments.repetition_penalty,
     )
     began = time.process_time()
     events = solo(arguments.minutes, settings, arguments.model, arguments.seed)
-    print(f'{len(events)} events in {time.process_time() - began:.0f} s of one processor')
-    rows = minutes_of(events)
-    table('solo', rows)
-    for start in range(0, len(rows), 10):
-        print(f'  minutes {start:3} to {min(start + 10, len(rows)):3}, in the middle:', end='')
-        print(''.join(f'{value:8.2f}' for value in np.median(rows[start : start + 10], axis=0)))
+    seconds = time.process_time() - began
+    if events[-1].time < MINUTE * SECOND:
+        raise ValueError('the solo is shorter than a minute')
+    music = {'solo': minutes_of(events)}
     if arguments.folder:
-        real = [minutes_of(events) for events in performances(arguments.folder, arguments.files)]
-        table(str(arguments.folder), np.concatenate(real))
-
-
-if __name__ == '__main__':
-    main()
+        real = [minutes_of(each) for each in performances(arguments.folder, arguments.files)]
+        music['performances'] = np.concatenate(real)
+    table = result.table(
+        'Minutes of music',
+        Column('music', width=12),
+        Column('minutes', 'd'),
+        Column('figure', width=20),
+        *(Column(f'p{share}', '.2f', 7) for share in SHARES),
+    )
+    for name, rows in music.items():
+        for figure, column in zip(FIGURES, rows.T, strict=True):
+            table.add(name, len(rows), figure, *np.percentile(column, SHARES))
+    drift = result.table(
+        'Medians of ten minutes of the solo each',
+        Column('minutes', width=10),
+        *(Column(figure, '.2f') for figure in FIGURES),
+    )
+    rows = music['solo']
+    for start in range(0, len(rows), 10):
+        end = min(start + 10, len(rows))
+        drift.add(f'{start} to {end}', *np.median(rows[start:end], axis=0))
+    result.note(f'{len(events)} events took {seconds:.0f} s of processor time.')

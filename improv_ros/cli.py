@@ -1,66 +1,107 @@
-"""`improv`: the jobs of the package from a shell.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-Each command lives in its own room as a module with `add_arguments(parser)` and
-`run(arguments) -> exit code`, and is imported only when it is asked for.
+"""The shell command `improv` of improv_ros, a robot that improvises at the piano with a person.
+
+Each sub-command is a module in `improv_ros.commands` with `add_arguments(parser)` and
+`run(arguments) -> exit code`. It is imported only when it is called.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from importlib import import_module
 import sys
 
 from improv_ros import __version__
+from improv_ros.process import signals
 
-COMMANDS = {
-    'parse': ('improv_ros.event_text.parse_command', 'MIDI file to event text'),
-    'render': ('improv_ros.event_text.render_command', 'event text to a MIDI or WAV file'),
-    'run': ('improv_ros.run_command', 'start the chain, one process a node'),
-    'demo': ('improv_ros.demo.command', 'play a recording into the chain and keep what comes out'),
-    'record': ('improv_ros.bags.record_command', 'keep a session as a bag'),
-    'replay': ('improv_ros.bags.replay_command', 'play a bag into the graph, in time'),
-    'train': ('improv_ros.training.train_command', 'train a network'),
-    'synthesize': (
-        'improv_ros.training.synthesize_command',
-        'make recordings to train the transcriber on',
-    ),
-    'evaluate': ('improv_ros.training.evaluate_command', 'measure a network'),
-    'pack': ('improv_ros.training.pack_command', 'performances as one small file to train from'),
-    'export': ('improv_ros.training.export_command', "make a network's file for LiteRT"),
-    'listen': ('improv_ros.training.listen_command', 'hear what it makes of real openings'),
+# Modules that are slow to import are imported further down, after the signals are caught.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Group: name: (module in improv_ros.commands, summary)
+GROUPS = {
+    'Playing together': {
+        'run': ('run', 'start all nodes, each in a process of its own'),
+        'demo': ('demo', 'play a recording to the robot and save its answer'),
+        'record': ('record', 'record a session as a bag'),
+        'calibrate': ('calibrate', 'fit the robot to a piano, a room and a microphone'),
+        'page': ('page', 'write a bag as one HTML page with sound'),
+        'replay': ('replay', 'play a bag into the running nodes'),
+    },
+    'Event text': {
+        'parse': ('parse', 'convert a MIDI file to event text'),
+        'render': ('render', 'convert event text to a MIDI or WAV file'),
+    },
+    'Networks': {
+        'train': ('train', 'train a network'),
+        'evaluate': ('evaluate', 'evaluate a network'),
+        'export': ('export', 'convert a network to a LiteRT file'),
+        'pack': ('pack', 'pack MIDI performances into one training file'),
+        'synthesize': ('synthesize', 'synthesize recordings to train the transcriber'),
+        'continue': ('continue_music', 'continue the openings of MIDI files with a network'),
+    },
+    'Measurements': {
+        'doctor': ('doctor', 'check this machine, and say what to do'),
+        'bench': ('bench', 'list the benchmarks, or run one'),
+    },
 }
+COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+# These catch signals and end in an orderly way.
+CLEAN_UP = ('run', 'demo', 'record', 'replay', 'calibrate')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
+        if argv is None and words[:1] and words[0] in CLEAN_UP:
+            signals.catch(signals.INTERRUPTED)
+        elif argv is None:
+            signals.interrupt_once()
         return _run(words)
     except KeyboardInterrupt:
-        return 130
+        return signals.INTERRUPTED
     except ModuleNotFoundError as error:
-        missing = (error.name or '').partition('.')[0]
-        if missing == 'improv_ros':
+        from improv_ros.process import packages
+
+        if (error.name or '').partition('.')[0] == 'improv_ros':
             raise
-        print(
-            f'improv {words[0]}: the Python package {missing} is missing; the README says '
-            'what to install for what',
-            file=sys.stderr,
-        )
+        print(f'improv {words[0]}: {packages.advice(error)}', file=sys.stderr)
         return 1
 
 
 def _run(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog='improv', description=__doc__.splitlines()[0])
+    import argparse
+    from importlib import import_module
+
+    parser = argparse.ArgumentParser(
+        prog='improv',
+        usage='improv [-h] [--version] COMMAND ...',
+        description=__doc__.splitlines()[0],
+        epilog=f'{_listing()}\n\n`improv COMMAND --help` describes the options of a command.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
-    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    commands = parser.add_subparsers(
+        dest='command', required=True, metavar='COMMAND', help='one of those below', prog='improv'
+    )
     for name, (module, summary) in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        description = f'{summary[0].upper()}{summary[1:]}.'
+        command = commands.add_parser(name, description=description)
         if name in words[:1]:
-            import_module(module).add_arguments(command)
+            import_module(f'improv_ros.commands.{module}').add_arguments(command)
     arguments = parser.parse_args(words)
-    return import_module(COMMANDS[arguments.command][0]).run(arguments)
+    module, _ = COMMANDS[arguments.command]
+    return import_module(f'improv_ros.commands.{module}').run(arguments)
+
+
+def _listing() -> str:
+    """Return the commands by group, one per line."""
+    lines = []
+    for group, commands in GROUPS.items():
+        lines += ['', f'{group}:', *(f'  {n:12}{summary}' for n, (_, summary) in commands.items())]
+    return '\n'.join(lines[1:])
 
 
 if __name__ == '__main__':

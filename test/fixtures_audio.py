@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A virtual microphone: a PulseAudio server of its own whose null sink is heard as a source."""
 
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import time
 import pytest
 
 _SINK = 'virtmic'
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 class VirtualMicrophone:
@@ -52,9 +55,10 @@ class VirtualMicrophone:
                 raise RuntimeError(f'pulseaudio does not start: {self._log.read_text()}')
             time.sleep(0.05)
 
-    def play(self, wav: Path) -> subprocess.Popen[bytes]:
+    def play(self, wav: Path, sink: str = _SINK) -> subprocess.Popen[bytes]:
         """Begin to play `wav` into the microphone; wait() on the result for its end."""
-        player = subprocess.Popen(['paplay', str(wav)], env=self._process_environment())
+        command = ['paplay', f'--device={sink}', str(wav)]
+        player = subprocess.Popen(command, env=self._process_environment())
         self._players.append(player)
         return player
 
@@ -65,6 +69,10 @@ class VirtualMicrophone:
     def plug_in(self) -> None:
         """The device returns."""
         self._pactl('load-module', *self._device.split())
+
+    def add(self, sink: str) -> None:
+        """Add another sink, whose source is `SINK.monitor`."""
+        self._pactl('load-module', *self._device.replace(_SINK, sink).split())
 
     def kill(self) -> None:
         """The server dies, as if it had crashed."""

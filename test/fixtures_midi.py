@@ -1,8 +1,10 @@
-"""MIDI ports without a sound card: a JACK server of its own, on JACK's dummy driver."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-from collections.abc import Callable, Iterator
+"""MIDI ports without a sound card: a JACK server for the test, with JACK's dummy driver."""
+
+from collections.abc import Iterator
 import contextlib
-import functools
 import os
 from pathlib import Path
 import subprocess
@@ -11,20 +13,22 @@ import time
 
 import pytest
 
-_START_SECONDS = 10.0
-_SETTLING_SECONDS = 0.7  # before this jackd answers, but would leave without tidying up
-_LEAVE_SECONDS = 2.0  # a jackd whose clients were killed may hang for good
-_ATTEMPTS = 3
+_START_SECONDS = 60.0
+_SETTLING_SECONDS = 0.7  # an earlier SIGTERM ends this jackd without its cleanup
+_EXIT_SECONDS = 2.0  # a jackd whose clients were killed may hang forever
+_CLIENT_MILLISECONDS = 100  # jackd waits for a client 10 times as long, for a dead one this long
 
 
 def _command(name: str) -> list[str]:
-    # Without real-time rights, periods under 512 frames lose messages.
+    # Synchronous: the server waits for each client, even on a busy machine. Otherwise it
+    # drops the MIDI messages of a client that does not finish within the period.
+    synchronous = ['--sync', '--timeout', str(_CLIENT_MILLISECONDS)]
     driver = ['-d', 'dummy', '-r', '44100', '-p', '1024']
-    return ['jackd', '--no-realtime', '--name', name, '--no-mlock', *driver]
+    return ['jackd', '--no-realtime', '--name', name, '--no-mlock', *synchronous, *driver]
 
 
 class JackServer:
-    """A JACK server; `environment` makes this process, or another, use it."""
+    """A JACK server; a process with the variables of `environment` uses it."""
 
     def __init__(self, folder: Path) -> None:
         self._name = f'test-{os.getpid()}-{time.monotonic_ns() % 10**9}'
@@ -43,30 +47,30 @@ class JackServer:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """The server dies, as if it had crashed."""
+        """Kill the server, as a crash would."""
         if self._server is not None:
             self._server.kill()
             self._server.wait()
 
     def stop(self) -> None:
-        """End the server, so that JACK forgets its name."""
-        if self._server is None or self._leave():
+        """End the server, so that JACK frees its name."""
+        if self._server is None or self._exit():
             return
-        # JACK has room for eight names, and that of a server which was killed is taken for good,
-        # unless another of the same name comes and leaves by itself.
+        # JACK has eight names for servers. It never frees that of a server that was killed, unless
+        # a server of the same name starts and ends normally.
         with contextlib.suppress(RuntimeError):
             self.start()
             time.sleep(_SETTLING_SECONDS)
-            self._leave()
+            self._exit()
 
-    def _leave(self) -> bool:
-        """Ask the server to leave; tell whether it did so by itself."""
+    def _exit(self) -> bool:
+        """Ask the server to end; return whether it did so without being killed."""
         assert self._server is not None
         if self._server.poll() is not None:
             return False
         self._server.terminate()
         try:
-            self._server.wait(_LEAVE_SECONDS)
+            self._server.wait(_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             return False
@@ -87,30 +91,18 @@ def running_jack_server() -> Iterator[JackServer]:
 
 def _answers(environment: dict[str, str]) -> bool:
     listing = subprocess.run(
-        ['jack_lsp'], env={**os.environ, **environment}, capture_output=True, timeout=10
+        ['jack_lsp'],
+        env={**os.environ, **environment},
+        capture_output=True,
+        timeout=_START_SECONDS,
     )
     return listing.returncode == 0
 
 
 @pytest.fixture
 def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    """A JACK server that this process and its children use. Import it where it is wanted:
-    `from fixtures_midi import jack_server`."""
+    """A JACK server that this process and its children use; import it into the test module."""
     with running_jack_server() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         yield server
-
-
-def tried_again(test: Callable[..., None]) -> Callable[..., None]:
-    """Give a test two more chances: JACK without real-time rights loses whole periods when
-    something else takes the processor."""
-
-    @functools.wraps(test)
-    def attempt(*arguments: object, **named: object) -> None:
-        for _ in range(_ATTEMPTS - 1):
-            with contextlib.suppress(AssertionError):
-                return test(*arguments, **named)
-        return test(*arguments, **named)
-
-    return attempt

@@ -1,13 +1,18 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """When what has ended starts again."""
 
 from __future__ import annotations
 
-from improv_ros.backoff import FIRST_PAUSE, LONGEST_PAUSE, SETTLED, Backoff
+import pytest
+
+from improv_ros.process.backoff import RestartBackoff
 
 
 def pauses(lives: list[float]) -> list[float]:
     """Return the pause after each of these lives, which follow one another."""
-    backoff = Backoff()
+    backoff = RestartBackoff()
     now = 100.0
     result = []
     for life in lives:
@@ -17,17 +22,19 @@ def pauses(lives: list[float]) -> list[float]:
     return result
 
 
-def test_pauses_double_up_to_a_bound() -> None:
+def test_pauses_double_up_to_half_a_minute() -> None:
     given = pauses([0.1] * 12)
-    assert given[:4] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, 8 * FIRST_PAUSE]
-    assert given == sorted(given)
-    assert given[-3:] == [LONGEST_PAUSE] * 3
+    assert given == pytest.approx(
+        [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0, 30.0, 30.0]
+    )
 
 
-def test_a_long_life_makes_the_next_pause_short_again() -> None:
-    assert pauses([0.1, 0.1, SETTLED, 0.1]) == [
-        FIRST_PAUSE,
-        2 * FIRST_PAUSE,
-        FIRST_PAUSE,
-        2 * FIRST_PAUSE,
-    ]
+@pytest.mark.parametrize(('life', 'pause'), [(9.0, 0.8), (11.0, 0.2), (3600.0, 0.2)])
+def test_after_a_run_of_ten_seconds_the_next_restart_pause_is_short(
+    life: float, pause: float
+) -> None:
+    assert pauses([0.1, 0.1, life])[-1] == pytest.approx(pause)
+
+
+def test_after_a_long_run_the_restart_pauses_begin_short_again() -> None:
+    assert pauses([0.1] * 12 + [60.0, 0.1, 0.1])[-3:] == pytest.approx([0.2, 0.4, 0.8])

@@ -1,10 +1,13 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """How far the nodes look for each other."""
 
 from __future__ import annotations
 
 import pytest
 
-from improv_ros.discovery import environment
+from improv_ros.bringup.ros_environment import discovery_variables
 
 RANGE, OLD = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY'
 HUMBLE = {'ROS_DISTRO': 'humble'}
@@ -28,4 +31,4 @@ HUMBLE = {'ROS_DISTRO': 'humble'}
     ],
 )
 def test_the_users_variables_stand_until_the_user_asks(discovery, given, added) -> None:
-    assert environment(discovery, given) == added
+    assert discovery_variables(discovery, given) == added

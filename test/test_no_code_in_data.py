@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What no source may ask for, beyond what the linter's security rules already forbid."""
 
 from __future__ import annotations

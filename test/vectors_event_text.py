@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """What a reader makes of messages: the shared vectors, read and written.
 
     python test/vectors_event_text.py      # writes them anew from the Python reader
@@ -30,6 +33,10 @@ MESSAGES = {
     'a note': [HEAD + '0_no_60_64\n180_no_60_0\n'],
     'no events': [HEAD],
     'no line end': [HEAD + '0_no_60_64\n180_no_60_0'],
+    'the id of a publisher': [
+        HEAD + 'id_5f3a9c\n0_no_60_64\n180_no_60_0\n',
+        'rs_500\nid_0123456789abcdef\nat_1763830801_0\nsq_1\n0_no_60_64\n180_no_60_0\n',
+    ],
     'a channel': [HEAD + '0_no_60_64_9\n180_no_60_0_9\n'],
     'a channel 0 in full': [HEAD + '0_no_60_64_0\n180_nf_60_40_0\n'],
     'the edges of the ranges': [HEAD + '0_no_0_1\n0_no_127_127_15\n0_nf_0_0\n0_nf_127_127_15\n'],
@@ -56,6 +63,11 @@ MESSAGES = {
     'a clear': [HEAD + '0_no_60_64\n10_cl\n10_no_60_0\n'],
     'a loss releases what sounds': [
         head(0) + '0_no_60_64\n0_cc_0_64_127\n',
+        head(2, '1763830801_0') + '0_no_61_64\n',
+    ],
+    'a loss lifts every pedal': [
+        head(0) + '0_cc_0_64_127\n5_cc_1_66_30\n5_cc_1_66_90\n5_cc_0_67_1\n0_cc_0_69_127\n'
+        '0_cc_0_7_90\n5_cc_0_69_0\n',
         head(2, '1763830801_0') + '0_no_61_64\n',
     ],
     'a restart releases what sounds': [
@@ -87,6 +99,13 @@ MESSAGES = {
         'rs_500\nat_1_0\nsq_-1\n',
         'rs_500\nat_1_0\nsq_9223372036854775808\n',
         'rs_500\nat_1_0\nsq_0\n\n0_no_60_64\n',
+        HEAD + 'id_\n',
+        HEAD + 'id_5F\n',
+        HEAD + 'id_x\n',
+        HEAD + 'id_5f_3a\n',
+        HEAD + 'id_0123456789abcdef0\n',
+        HEAD + 'id_5f\nid_5f\n',
+        HEAD + '0_no_60_64\nid_5f\n',
         *(
             HEAD + line + '\n'
             for line in (

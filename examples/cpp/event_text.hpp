@@ -1,8 +1,11 @@
-// Event text for robots, without any dependency: live messages in, timed events out.
+// Copyright 2026 improv_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+
+// Event text for robots, without dependencies: from live messages to events with times.
 //
-// The language is described in docs/event_text.md. A malformed message raises improv::Malformed;
-// improv::StreamReader pairs notes and notices losses as its namesake in Python does. Live
-// messages have one track: a text with tr_ lines is refused here.
+// docs/event_text.md describes the language. A malformed message throws improv::Malformed.
+// improv::StreamReader pairs notes and detects losses like the class of that name in Python. A
+// live message has one track: a text with tr_ lines is refused.
 
 #ifndef IMPROV_EVENT_TEXT_HPP
 #define IMPROV_EVENT_TEXT_HPP
@@ -22,7 +25,7 @@ namespace improv
 
 constexpr std::int64_t second = 1'000'000'000;
 
-/// A message that is not event text: which line, and why.
+/// A message is not event text; what() names the line and the reason.
 class Malformed : public std::runtime_error
 {
 public:
@@ -30,8 +33,8 @@ public:
   : std::runtime_error("line " + std::to_string(line) + ": " + why) {}
 };
 
-/// An event at a time in nanoseconds. `values` are the fields of the text, none left out; of the
-/// kinds sx, sy and mt the bytes stand in `data`.
+/// An event at a time in nanoseconds. `values` are all fields of the text, optional ones too; the
+/// bytes of the kinds sx, sy and mt are in `data`.
 struct Event
 {
   std::int64_t time;
@@ -52,6 +55,7 @@ struct Message
 {
   std::int64_t at = 0;  // ROS time of tick zero, nanoseconds
   std::int64_t sequence = 0;
+  std::string publisher;  // its id, may be empty: tells the publishers of a topic apart
   std::vector<Event> events;
 };
 
@@ -112,6 +116,16 @@ inline std::string bytes(const std::string & hex)
   return data;
 }
 
+inline std::string identity(const std::string & text)
+{
+  if (text.empty() || text.size() > 16 ||
+    text.find_first_not_of("0123456789abcdef") != std::string::npos)
+  {
+    throw std::invalid_argument("'" + text + "' is not 1 to 16 digits 0-9 and a-f");
+  }
+  return text;
+}
+
 inline bool is_ascii(const std::string & data, std::size_t from = 0)
 {
   return std::all_of(
@@ -129,7 +143,7 @@ inline std::size_t system_length(unsigned char status)
   }
 }
 
-/// A row of the table of kinds: the ranges of its numbers, and whether the last can be left out.
+/// A row of the table of kinds: the ranges of its numbers, and whether the last is optional.
 struct Kind
 {
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
@@ -157,7 +171,7 @@ inline const std::map<std::string, Kind> & kinds()
   return table;
 }
 
-/// Read an event's fields: the delta, the kind and what follows it. Its time is not set.
+/// Read the fields of an event: delta, kind and values. Its time is not set.
 inline Event event(const Fields & fields)
 {
   if (fields.size() < 2) {throw std::invalid_argument("an event is <delta>_<kind>_<fields>");}
@@ -197,14 +211,14 @@ inline Event event(const Fields & fields)
   return event;
 }
 
-/// Ticks to nanoseconds as the tempo changes, without drift: time is counted in whole parts.
+/// Converts ticks to nanoseconds, with changes of tempo, in exact integers, so without drift.
 class Clock
 {
 public:
   explicit Clock(std::int64_t resolution)
   : unit_(resolution), per_tick_(500'000)
   {
-    if (resolution < 0) {  // SMPTE: frames a second and ticks a frame, a byte each
+    if (resolution < 0) {  // SMPTE: frames per second and ticks per frame, one byte each
       const std::int64_t frames = -(resolution >> 8), ticks = resolution & 0xFF;
       unit_ = frames == 29 ? 30 * ticks : frames * ticks;
       per_tick_ = frames == 29 ? 1'001'000 : 1'000'000;
@@ -215,7 +229,7 @@ public:
 
   void advance(std::int64_t ticks)
   {
-    // Longer than any delta that is allowed, however slow: no sum of products can overflow.
+    // Above the longest delta that is allowed, at any tempo, so that no product overflows.
     const std::int64_t most = 3'700'000'000 * unit_;
     if (per_tick_ != 0 && ticks > most / per_tick_) {
       throw std::invalid_argument("the delta is over 3600 seconds");
@@ -262,7 +276,8 @@ inline Message parse(const std::string & text)
     for (; line < lines.size(); ++line) {
       const auto fields = detail::split(lines[line], '_');
       const bool rs = fields[0] == "rs", at = fields[0] == "at", sq = fields[0] == "sq";
-      if (!rs && !at && !sq) {break;}
+      const bool id = fields[0] == "id";
+      if (!rs && !at && !sq && !id) {break;}
       if (header.count(fields[0])) {throw std::invalid_argument(fields[0] + " is there twice");}
       if (fields.size() != (at ? 3u : 2u)) {
         throw std::invalid_argument(fields[0] + " has another number of fields");
@@ -272,8 +287,10 @@ inline Message parse(const std::string & text)
         values = {number(fields[1], -(1 << 15), (1 << 15) - 1)};
       } else if (at) {
         values = {number(fields[1], 0, INT64_MAX / second - 1), number(fields[2], 0, second - 1)};
-      } else {
+      } else if (sq) {
         values = {number(fields[1], 0, INT64_MAX)};
+      } else {
+        message.publisher = detail::identity(fields[1]);
       }
     }
     clock.emplace(header["rs"][0]);
@@ -306,14 +323,14 @@ inline Message parse(const std::string & text)
   return message;
 }
 
-/// Turns one publisher's messages into events, such that each note-on is followed by one note-off
-/// before the next of its key, or by a cl. What is missing, doubled or restarted is counted.
+/// Turns the messages of one publisher into events. Each note-on is followed by one note-off before
+/// the next note-on of its key, or by a cl. Counts lost and repeated messages, and restarts.
 class StreamReader
 {
 public:
   std::int64_t lost = 0, restarts = 0, duplicates = 0, unmatched = 0;
 
-  /// Return a message's events in the order of time; throws Malformed, and is then as before.
+  /// Return the events of a message in the order of time; throws Malformed with no other effect.
   std::vector<Event> read(const std::string & text)
   {
     Message message = parse(text);
@@ -338,15 +355,15 @@ public:
     return events;
   }
 
-  /// Return what releases all that sounds, at this time or when it begins, if that is later.
+  /// Return the events that release all notes and pedals, at `time` or at their press if later.
   std::vector<Event> close(std::int64_t time)
   {
     std::vector<Event> events;
     for (const auto & [key, began] : sounding_) {
       events.push_back({std::max(time, began), "no", {key.second, 0, key.first}, {}});
     }
-    for (const auto & [channel, down] : pedals_) {
-      events.push_back({std::max(time, down), "cc", {channel, 64, 0}, {}});
+    for (const auto & [pedal, pressed] : pedals_) {
+      events.push_back({std::max(time, pressed), "cc", {pedal.first, pedal.second, 0}, {}});
     }
     sounding_.clear();
     pedals_.clear();
@@ -366,6 +383,11 @@ private:
     return sequence > std::max<std::int64_t>(0, latest - 256) && at < latest_at;
   }
 
+  static bool is_pedal(int controller)  // sustain, sostenuto, soft, hold 2
+  {
+    return controller == 64 || controller == 66 || controller == 67 || controller == 69;
+  }
+
   void match(Event event, std::vector<Event> & events)
   {
     if (event.begins_note()) {
@@ -383,11 +405,12 @@ private:
       }
     } else if (event.clears()) {
       sounding_.clear();
-    } else if (event.kind == "cc" && event.values[1] == 64) {
+    } else if (event.kind == "cc" && is_pedal(event.values[1])) {
+      const auto pedal = std::make_pair(event.values[0], event.values[1]);
       if (event.values[2]) {
-        pedals_.emplace(event.values[0], event.time);
+        pedals_[pedal] = event.time;
       } else {
-        pedals_.erase(event.values[0]);
+        pedals_.erase(pedal);
       }
     }
     events.push_back(std::move(event));
@@ -396,7 +419,7 @@ private:
   std::optional<std::int64_t> next_;
   std::vector<std::pair<std::int64_t, std::int64_t>> times_;  // of latest messages, by number
   std::map<std::pair<int, int>, std::int64_t> sounding_;  // (channel, pitch): when it began
-  std::map<int, std::int64_t> pedals_;  // channel: when it went down
+  std::map<std::pair<int, int>, std::int64_t> pedals_;  // (channel, controller): when pressed
 };
 
 }  // namespace improv

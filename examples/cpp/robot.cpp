@@ -1,10 +1,13 @@
-// A robot in C++: it hears ahead of time which keys to strike, and strikes each at its moment.
+// Copyright 2026 improv_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+
+// A robot in C++: it receives ahead of time which keys to strike, and strikes each in time.
 //
 //   robot --ros-args -r __ns:=/improv
 //   robot --ros-args -r __ns:=/improv -r performed_notes:=strikes           # strikers, not keys
 //   robot --ros-args -r __ns:=/improv -r performed_notes:=generated_notes   # without a body file
 //
-// Put your hardware into fire() and let_go().
+// Put the code for your hardware into strike() and release().
 
 #include <chrono>
 #include <map>
@@ -24,24 +27,24 @@ public:
   : Node("robot")
   {
     subscription_ = create_subscription<std_msgs::msg::String>(
-      "performed_notes", 100, [this](const std_msgs::msg::String & message) {hear(message);});
+      "performed_notes", 100, [this](const std_msgs::msg::String & message) {receive(message);});
     timer_ = create_wall_timer(std::chrono::milliseconds(1), [this] {play_due();});
   }
 
 private:
-  void fire(int key, int velocity)
+  void strike(int key, int velocity)
   {
     RCLCPP_INFO(get_logger(), "strike %d with velocity %d", key, velocity);
   }
 
-  void let_go(int key) {RCLCPP_INFO(get_logger(), "let go of %d", key);}
+  void release(int key) {RCLCPP_INFO(get_logger(), "release %d", key);}
 
-  void hear(const std_msgs::msg::String & message)
+  void receive(const std_msgs::msg::String & message)
   {
     try {
       for (auto & event : reader_.read(message.data)) {
         const auto time = event.time;
-        // A clear withdraws what is scheduled from its time on, then takes its place.
+        // A clear withdraws all events at or after its time, and is then scheduled itself.
         if (event.clears()) {schedule_.erase(schedule_.lower_bound(time), schedule_.end());}
         schedule_.emplace(time, std::move(event));
       }
@@ -56,20 +59,20 @@ private:
     while (!schedule_.empty() && schedule_.begin()->first <= now) {
       const auto event = schedule_.extract(schedule_.begin()).mapped();
       if (event.begins_note()) {
-        fire(event.pitch(), event.velocity());
-        down_.insert(event.pitch());
+        strike(event.pitch(), event.velocity());
+        held_.insert(event.pitch());
       } else if (event.ends_note()) {
-        if (down_.erase(event.pitch())) {let_go(event.pitch());}
+        if (held_.erase(event.pitch())) {release(event.pitch());}
       } else if (event.clears()) {
-        for (const int key : down_) {let_go(key);}
-        down_.clear();
+        for (const int key : held_) {release(key);}
+        held_.clear();
       }
     }
   }
 
   improv::StreamReader reader_;
   std::multimap<std::int64_t, improv::Event> schedule_;
-  std::set<int> down_;
+  std::set<int> held_;
   rclcpp::Subscription<std_msgs::msg::String>::SharedPtr subscription_;
   rclcpp::TimerBase::SharedPtr timer_;
 };

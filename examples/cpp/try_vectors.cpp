@@ -1,4 +1,7 @@
-// Reads the test vectors that the Python parser passes too, and says where this one differs:
+// Copyright 2026 improv_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+
+// Reads the test vectors of the Python parser, and reports where this parser differs:
 //   try_vectors test/vectors/event_text.txt
 
 #include <fstream>

@@ -1,4 +1,7 @@
-"""The messages of a bag: one of ours, of `ros2 bag`, finished or cut off."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Reads bags of this package and of `ros2 bag`, complete or truncated, stored as MCAP."""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import MCAP0_MAGIC
 import yaml
 
-from improv_ros.bags.errors import BagError
+from improv_ros.bags.bag_format import BagError
 
 
 class Recorded(NamedTuple):
-    """One message as it was received: its topic, its time (ns) and its serialized form."""
+    """A recorded message: its topic, its time of receipt (ns) and its serialized form (CDR)."""
 
     topic: str
     time: int
@@ -26,17 +29,17 @@ class Recorded(NamedTuple):
 
 @dataclass
 class Bag:
-    """A bag: its topics with their types, its messages in the order of time."""
+    """A bag: its topics with their types, and its messages sorted by time."""
 
     topics: dict[str, str] = field(default_factory=dict)
     messages: list[Recorded] = field(default_factory=list)
-    broken_off: bool = False  # its writer was killed, and something may be missing
+    truncated: bool = False  # its writer was killed, and messages may be missing
 
 
 def read_bag(path: Path) -> Bag:
-    """Read a bag, or one MCAP file; raise BagError for what is neither.
+    """Read a bag folder or one MCAP file; BagError for anything else.
 
-    A file whose writer was killed is read as far as it goes.
+    A truncated file is read up to its end.
     """
     bag = Bag()
     for file in _files(path):
@@ -46,16 +49,16 @@ def read_bag(path: Path) -> Bag:
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the MCAP files of a bag: those its metadata names, or all, where it has none."""
+    """Return the MCAP files that the metadata of a bag lists, or all without metadata."""
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise BagError(f'{path} is not there')
+        raise BagError(f'{path} does not exist')
     metadata = path / 'metadata.yaml'
     if not metadata.exists():
         files = sorted(path.glob('*.mcap'))
         if not files:
-            raise BagError(f'{path} is no bag: it has neither metadata.yaml nor an .mcap file')
+            raise BagError(f'{path} is not a bag: it has neither metadata.yaml nor an .mcap file')
         return files
     try:
         information = yaml.safe_load(metadata.read_text())['rosbag2_bagfile_information']
@@ -65,12 +68,12 @@ def _files(path: Path) -> list[Path]:
         raise BagError(f'{metadata} does not describe a bag') from None
     if storage != 'mcap':
         raise BagError(
-            f'{path} is stored as {storage}: only MCAP is read here; '
-            'ros2 bag convert makes one of it'
+            f'{path} is stored as {storage}, and only MCAP is supported: convert it with '
+            'ros2 bag convert'
         )
     for file in files:
         if not file.is_file():
-            raise BagError(f'{file}, which {metadata} names, is not there')
+            raise BagError(f'{file}, which {metadata} lists, does not exist')
     return files
 
 
@@ -79,7 +82,7 @@ def _read_file(path: Path, bag: Bag) -> None:
     channels: dict[int, str] = {}
     with path.open('rb') as file:
         if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-            raise BagError(f'{path} is no MCAP file')
+            raise BagError(f'{path} is not an MCAP file')
         for record in _records(path, file, bag):
             if isinstance(record, Schema):
                 schemas[record.id] = record.name
@@ -95,7 +98,7 @@ def _records(path: Path, file: BinaryIO, bag: Bag) -> Iterator[McapRecord]:
     file.seek(0)
     try:
         yield from StreamReader(file, validate_crcs=True).records
-    except Exception as error:  # the parts of the library each have their own
+    except Exception as error:  # the library raises many types
         if file.read(1):
             raise BagError(f'{path} is damaged: {error}') from None
-        bag.broken_off = True
+        bag.truncated = True

@@ -1,4 +1,11 @@
-"""A rosbag2 bag: a folder with one MCAP file and the `metadata.yaml` that names it."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Writes rosbag2 bags: a folder with one MCAP file and its `metadata.yaml`.
+
+The libraries mcap and rosbags write the end of a file and the metadata only on closing; here both
+are complete after each checkpoint, so that a killed recorder loses half a second at most.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +13,25 @@ from collections import Counter
 import os
 from pathlib import Path
 
-from mcap.writer import CompressionType, Writer
+from mcap.data_stream import RecordBuilder
+from mcap.records import DataEnd, Footer
+from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 import yaml
 
-from improv_ros.bags.errors import BagError
-from improv_ros.bags.message_types import MESSAGE_TYPES
-from improv_ros.bags.whole_file import WholeFile
+from improv_ros.bags.bag_format import MESSAGE_TYPES, BagError
 
-# The newest that Humble to Lyrical all read: later ones write the quality of service anew.
+# The newest version that Humble to Lyrical read: later ones have another form of the QoS.
 VERSION = 8
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes what occurs twice twice, where YAML would point back to it."""
+    """Writes repeated values in full instead of as YAML aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-# Reliable, volatile, keep last 100: the chain's own, as rosbag2 writes it.
+# Reliable, volatile, keep last 100, as rosbag2 writes it.
 _FOREVER = {'sec': 9223372036, 'nsec': 854775807}
 QOS = yaml.dump(
     [
@@ -46,21 +53,21 @@ QOS = yaml.dump(
 
 
 class BagWriter:
-    """Writes serialized messages into a new bag, which can be read at every moment.
+    """Writes serialized messages into a new bag, which is readable at any moment.
 
-    Raises BagError where the folder cannot be made, or is there already.
+    Raises BagError where the folder exists or cannot be created.
     """
 
     def __init__(self, folder: Path, topics: dict[str, str]) -> None:
-        """Begin a bag with these topics and their message types (`std_msgs/msg/String`)."""
+        """Create a bag with these topics and their message types (`std_msgs/msg/String`)."""
         self._folder = folder
         self._topics = topics
         self._file_name = f'{folder.name}_0.mcap'
         try:
             folder.mkdir(parents=True)
-            self._file = WholeFile(folder / self._file_name)
+            self._file = CompleteMcapFile(folder / self._file_name)
         except FileExistsError:
-            raise BagError(f'{folder} is there already: name another folder') from None
+            raise BagError(f'{folder} exists already: name another folder') from None
         except OSError as error:
             raise BagError(f'{folder}: {error.strerror}') from None
         self.counts: Counter[str] = Counter({topic: 0 for topic in topics})
@@ -83,7 +90,7 @@ class BagWriter:
         self.checkpoint()
 
     def write(self, topic: str, data: bytes, received: int, published: int) -> None:
-        """Keep one message, in the order of the times (ns) when they were received."""
+        """Add a message; times in ns. The order of writing is the order of receipt."""
         self._last = max(self._last, received)
         self._first = self._first or self._last
         self._writer.add_message(
@@ -92,12 +99,12 @@ class BagWriter:
         self.counts[topic] += 1
 
     def checkpoint(self) -> None:
-        """Bring all that was kept to the file; OSError where the disk is full."""
+        """Write all added messages to the file; OSError where the disk is full."""
         self._writer.flush()
         self._write_metadata()
 
     def close(self) -> None:
-        """End the bag with an index of its messages."""
+        """Close the bag, with an index of its messages."""
         self._writer.finish()
         self._file.close()
         self._write_metadata()
@@ -136,9 +143,67 @@ class BagWriter:
             'custom_data': None,
             'ros_distro': os.environ.get('ROS_DISTRO', ''),
         }
-        # Replaced, not rewritten, so that it too is whole at every moment.
+        # Replaced in one step, so that this file, too, is complete at any moment.
         draft = self._folder / 'metadata.yaml.new'
         draft.write_text(
             yaml.dump({'rosbag2_bagfile_information': information}, Dumper=_Plain, sort_keys=False)
         )
         draft.replace(self._folder / 'metadata.yaml')
+
+
+def _ending() -> bytes:
+    """Return the shortest valid end of an MCAP file, without a summary."""
+    records = RecordBuilder()
+    DataEnd(data_section_crc=0).write(records)
+    Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(records)
+    return records.end() + MCAP0_MAGIC
+
+
+_ENDING = _ending()
+
+
+class CompleteMcapFile:
+    """The output file of an MCAP writer, which is a complete MCAP file after each flush.
+
+    A flush replaces the old end by new records and a new end, in one write. A reader therefore
+    finds a complete file at any moment, also after this process was killed. On a full disk the
+    old end is restored, so earlier records stay readable, and OSError is raised.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        self._pending = bytearray()
+        self._written = 0
+
+    def write(self, data: bytes) -> None:
+        """Keep data of the writer until the next flush."""
+        self._pending += data
+
+    def tell(self) -> int:
+        """Return the number of bytes so far, without an end."""
+        return self._written + len(self._pending)
+
+    def flush(self) -> None:
+        """Write the kept data, and an end after it."""
+        self._write(self._pending + _ENDING)
+        self._written += len(self._pending)
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Write the kept data, which includes the end of the writer, and close the file."""
+        try:
+            self._write(self._pending)
+            os.ftruncate(self._file, self.tell())
+        finally:
+            os.close(self._file)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        done = 0
+        try:
+            while done < len(data):  # a full disk takes a part before the error
+                done += os.pwrite(self._file, data[done:], self._written + done)
+        except OSError:
+            if done:
+                os.pwrite(self._file, _ENDING, self._written)
+                os.ftruncate(self._file, self._written + len(_ENDING))
+            raise

@@ -1,4 +1,7 @@
-"""From the time of a recording to the time of its replay."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Conversion of stamps from the time of a recording to the time of its replay."""
 
 from __future__ import annotations
 
@@ -16,21 +19,21 @@ from improv_ros.event_text import (
 
 @dataclass(frozen=True)
 class TimeShift:
-    """A moment of the recording, the moment of the replay it becomes (ns), and the speed after."""
+    """A time of the recording, the same moment in the replay (both in ns), and the speed."""
 
     recorded: int
     replayed: int
     rate: float = 1.0
 
     def __call__(self, time: int) -> int:
-        """Return when a recorded moment comes in the replay."""
+        """Return the time in the replay of a time in the recording, in ns."""
         return self.replayed + round((time - self.recorded) / self.rate)
 
 
 def shift_text(text: str, shift: TimeShift) -> Text:
-    """Return a live message as it would have been sent in the replay, its number kept.
+    """Return a live message with its times moved to the replay and its sequence number kept.
 
-    EventTextError where it is no live message.
+    EventTextError for a text that is not a live message.
     """
     message = parse(text, LIVE_LIMITS)
     if message.at is None:

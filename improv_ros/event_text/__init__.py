@@ -1,10 +1,17 @@
-"""Event text: the one form in which music is stored, learnt, sent and logged."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-from improv_ros.event_text.errors import EventTextError, MisdatedError
+"""Event text: the format in which music is stored, learnt, sent and logged."""
+
 from improv_ros.event_text.events import (
+    PEDALS,
+    SECOND,
     Event,
+    EventTextError,
+    HeldNotes,
     Text,
     TimedEvent,
+    TimestampOutOfRangeError,
     clear,
     control_change,
     is_note_off,
@@ -12,7 +19,7 @@ from improv_ros.event_text.events import (
     note_off,
     note_on,
 )
-from improv_ros.event_text.formatting import format_body, format_text
+from improv_ros.event_text.latency_curve import LatencyCurve
 from improv_ros.event_text.midi_files import (
     ORIGINAL_KINDS,
     MidiFileError,
@@ -22,25 +29,28 @@ from improv_ros.event_text.midi_files import (
     write_midi,
 )
 from improv_ros.event_text.midi_messages import event_of, message_of, timed_event_of
-from improv_ros.event_text.parsing import LIVE_LIMITS, Limits, parse
-from improv_ros.event_text.stream import HORIZON, StreamReader, StreamWriter
+from improv_ros.event_text.stream import HORIZON, StreamReader, StreamWriter, TopicReader
 from improv_ros.event_text.tempo import TempoMap, from_timed, to_timed
-from improv_ros.event_text.topic import TopicReader
+from improv_ros.event_text.text_format import LIVE_LIMITS, Limits, format_body, format_text, parse
 
 __all__ = [
     'HORIZON',
     'LIVE_LIMITS',
     'ORIGINAL_KINDS',
+    'PEDALS',
+    'SECOND',
     'Event',
     'EventTextError',
+    'HeldNotes',
+    'LatencyCurve',
     'Limits',
     'MidiFileError',
-    'MisdatedError',
     'StreamReader',
     'StreamWriter',
     'TempoMap',
     'Text',
     'TimedEvent',
+    'TimestampOutOfRangeError',
     'TopicReader',
     'clear',
     'control_change',

@@ -1,7 +1,10 @@
-"""The table of event kinds: one row a kind, from which reading, writing and checking follow.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-A row names the kind's fields in the order of the text, each with its range, and the MIDI message
-it stands for, by mido's names. A new kind is a new row.
+"""The table of event kinds: parsing, formatting and checking all follow from its rows.
+
+A row lists the fields of a kind in the order of the text, each with its range, and the MIDI
+message with mido's names. A new kind is a new row.
 """
 
 from __future__ import annotations
@@ -11,15 +14,17 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any
 
+from improv_ros.event_text.events import SECOND
+
 MICROSECONDS_PER_MINUTE = 60_000_000
 
-# Longest run of characters an error quotes, so that a log survives whatever came in.
+# Most characters that an error message quotes, so that any input is safe to log.
 QUOTED = 40
 
 LONGEST_NUMBER = 20  # digits
 
-# The system messages a MIDI file can hold, and their lengths in bytes. 0xff means a meta message
-# there, so 'reset' is not among them.
+# The system messages of a MIDI file, and their lengths in bytes. There 0xff begins a meta message,
+# so `reset` is not among them.
 SYSTEM_LENGTHS = {
     0xF1: 2,
     0xF2: 3,
@@ -34,12 +39,12 @@ SYSTEM_LENGTHS = {
 
 
 def beats_per_minute(microseconds: int) -> int:
-    """Return whole beats a minute, rounded down; 0 where a beat takes no time at all."""
+    """Return whole beats per minute, rounded down; 0 for a beat of no length."""
     return MICROSECONDS_PER_MINUTE // microseconds if microseconds else 0
 
 
 def quoted(text: str) -> str:
-    """Return the text for an error message: printable, and cut short if it is long."""
+    """Return the text for an error message: printable, and at most `QUOTED` characters."""
     return repr(text if len(text) <= QUOTED else text[:QUOTED] + '...')
 
 
@@ -50,18 +55,18 @@ class Number:
     name: str
     low: int
     high: int
-    attribute: str = ''  # what mido calls it, where it is part of the message
+    attribute: str = ''  # mido's name, where the field is part of the message
 
     default = 0
 
     def read(self, text: str) -> int:
         """Return the number in the text; ValueError if it is not one, or out of range."""
         try:
-            # Length first: Python takes quadratic time over a number of many digits.
+            # Check the length first: int() takes quadratic time for a number of many digits.
             number = int(text) if len(text) <= LONGEST_NUMBER else None
         except ValueError:
             number = None
-        # int() also takes spaces, signs, underscores, leading zeros and other scripts' digits.
+        # int() also accepts spaces, signs, underscores, leading zeros and digits of other scripts.
         if number is None or str(number) != text:
             raise ValueError(f'{self.name} {quoted(text)} is not a whole number in plain digits')
         return self._in_range(number)
@@ -94,7 +99,7 @@ class Data:
     default = b''
 
     def read(self, text: str) -> bytes:
-        """Return the bytes in the text; ValueError if it is anything but pairs of digits."""
+        """Return the bytes in the text; ValueError if it is not pairs of digits."""
         try:
             data = bytes.fromhex(text)
         except ValueError:
@@ -104,21 +109,38 @@ class Data:
         return data
 
     def write(self, value: Any) -> str:
-        """Return the text of the bytes; ValueError if the value is something else."""
+        """Return the text of the bytes; ValueError if the value is not bytes."""
         if not isinstance(value, bytes):
             raise ValueError(f'{self.name} is {type(value).__name__}, not bytes')
         return value.hex()
 
 
 @dataclass(frozen=True)
+class Identity:
+    """A name of lower case hexadecimal digits; leading zeros are significant."""
+
+    name: str
+    longest: int
+
+    def read(self, text: str) -> str:
+        """Return the text; ValueError if it is not such a name."""
+        if not 1 <= len(text) <= self.longest or not set(text) <= set('0123456789abcdef'):
+            reason = f'is not 1 to {self.longest} digits 0-9 and a-f'
+            raise ValueError(f'{self.name} {quoted(text)} {reason}')
+        return text
+
+    write = read
+
+
+@dataclass(frozen=True)
 class Kind:
-    """A row of the table: how one kind of event is written, and the MIDI message it is."""
+    """A row of the table: the form of one kind of event, and its MIDI message."""
 
     name: str
     fields: tuple[Number | Data, ...]
-    message: str = ''  # mido's message type, where one attribute of it stands behind each field
+    message: str = ''  # mido's message type, where each field is one of its attributes
     optional: bool = False  # the last field is left out when it has its default
-    objection: Callable[..., str] | None = None  # of the values: what is wrong with them, or ''
+    objection: Callable[..., str] | None = None  # returns what is wrong with the values, or ''
 
     @property
     def shape(self) -> str:
@@ -129,7 +151,7 @@ class Kind:
         return f'<delta>_{self.name}{"".join(names)}'
 
     def read(self, texts: Sequence[str]) -> tuple:
-        """Return the values of an event from the texts of its fields; ValueError with why not."""
+        """Return the values of an event from the texts of its fields; ValueError if invalid."""
         missing = len(self.fields) - len(texts)
         if missing and not (missing == 1 and self.optional):
             raise ValueError(f'{self.name} is written {self.shape}')
@@ -175,14 +197,15 @@ def _meta_objection(meta_type: int, _data: bytes) -> str:
     return 'a tempo is written st, not mt' if meta_type == SET_TEMPO else ''
 
 
-SET_TEMPO = 0x51  # the meta type that has a kind of its own
+SET_TEMPO = 0x51  # the meta type that is written as `st`
 
 DELTA = Number('delta', 0, 2**63 - 1)
-RESOLUTION = Number('resolution', -(2**15), 2**15 - 1)  # below zero: SMPTE frames, as in MIDI
-SECONDS = Number('seconds', 0, (2**63 - 1) // 10**9 - 1)  # so that nanoseconds fit 64 bits
-NANOSECONDS = Number('nanoseconds', 0, 10**9 - 1)
+RESOLUTION = Number('resolution', -(2**15), 2**15 - 1)  # negative: SMPTE frames, as in MIDI files
+SECONDS = Number('seconds', 0, (2**63 - 1) // SECOND - 1)  # so that nanoseconds fit 64 bits
+NANOSECONDS = Number('nanoseconds', 0, SECOND - 1)
 SEQUENCE = Number('sequence number', 0, 2**63 - 1)
-TRACK = Number('track', 0, 2**15 - 2)  # as many as the header of a MIDI file counts
+PUBLISHER = Identity('id', 16)
+TRACK = Number('track', 0, 2**15 - 2)  # the limit of the header of a MIDI file
 
 _CHANNEL = Number('channel', 0, 15, 'channel')
 _PITCH = Number('pitch', 0, 127, 'note')
@@ -208,14 +231,14 @@ _TABLE = (
 
 KINDS = {kind.name: kind for kind in _TABLE}
 
-# Kinds whose bytes may be many and seldom come twice: not worth remembering.
+# Kinds with data of any length, which seldom repeats: not cached.
 BULKY_KINDS = frozenset(
     kind.name for kind in _TABLE if any(isinstance(field, Data) for field in kind.fields)
 )
 
 
 def kind_named(name: str) -> Kind:
-    """Return the row of a kind; ValueError naming those there are."""
+    """Return the row of a kind; ValueError, with the known kinds, for another name."""
     try:
         return KINDS[name]
     except KeyError:

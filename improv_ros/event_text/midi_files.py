@@ -1,51 +1,50 @@
-"""MIDI files to event text and back, with nothing lost."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Converts MIDI files to event text and back without loss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 import io
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO
 
 import mido
-from mido.midifiles import midifiles as mido_reading
 from mido.midifiles.meta import encode_variable_int, meta_charset
 
 from improv_ros.event_text.events import Event, Text
 from improv_ros.event_text.kinds import BULKY_KINDS, RESOLUTION, kind_named
 from improv_ros.event_text.midi_messages import event_of, message_of
 
-# The kinds of the original language, for those who want a file without anything else.
+# The kinds of the original script pair.
 ORIGINAL_KINDS = ('no', 'st', 'cc')
 
 
 class MidiFileError(ValueError):
-    """A MIDI file that cannot be read, or a text that no MIDI file can hold."""
+    """A MIDI file that cannot be read, or a text that cannot be written as one."""
 
 
 def read_midi(source: str | Path | BinaryIO) -> mido.MidiFile:
     """Read a MIDI file from a path or an open binary file.
 
-    Raises MidiFileError where it is not one, and OSError where the path cannot be read.
+    MidiFileError for a file that is not valid MIDI; OSError for a path that cannot be read.
     """
     if isinstance(source, (str, Path)):
         try:
             return read_midi(io.BytesIO(Path(source).read_bytes()))
         except MidiFileError as error:
             raise MidiFileError(f'{source}: {error}') from None
-    # mido asks for the position in the file, which a pipe does not have.
+    # mido uses the position in the file, which a pipe does not have.
     whole = io.BytesIO(source.read())
     try:
-        with _unknown_metas_in_time():
-            return mido.MidiFile(file=whole)
+        return mido.MidiFile(file=whole)
     except EOFError:
         raise MidiFileError('not a whole MIDI file: it ends too early') from None
     except (OSError, ValueError) as error:
         raise MidiFileError(f'not a MIDI file that can be read: {error}') from None
-    except Exception as error:  # mido's decoders raise whatever they stumble over
+    except Exception as error:  # mido's decoders raise many types of errors
         raise MidiFileError(f'not a MIDI file that can be read: {error!r}') from None
 
 
@@ -141,24 +140,3 @@ def _track_bytes(track: mido.MidiTrack) -> bytes:
     if not track or track[-1].type != 'end_of_track':
         data += bytes([0, 0xFF, 0x2F, 0])
     return bytes(data)
-
-
-_patching = Lock()
-
-
-@contextmanager
-def _unknown_metas_in_time() -> Iterator[None]:
-    """Keep the ticks before a meta message that mido has no name for: it forgets them."""
-    build: Callable = mido_reading.build_meta_message
-
-    def build_in_time(meta_type: int, data: list[int], delta: int = 0) -> mido.MetaMessage:
-        message = build(meta_type, data, delta)
-        message.time = delta
-        return message
-
-    with _patching:
-        mido_reading.build_meta_message = build_in_time
-        try:
-            yield
-        finally:
-            mido_reading.build_meta_message = build

@@ -1,4 +1,7 @@
-"""Events to mido's messages and back, by the table of kinds."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Converts events to mido messages and back, by the table of kinds."""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import mido
-from mido.midifiles.meta import build_meta_message
+from mido.midifiles.meta import MetaSpec, add_meta_spec, build_meta_message
 
 from improv_ros.event_text.events import TimedEvent
 from improv_ros.event_text.kinds import KINDS, Kind, beats_per_minute, kind_named
 
-# System common and real-time messages: a clock is the wire's business, and no music.
+# System common and real-time messages: they belong to the transport, not to the music.
 _SYSTEM_TYPES = frozenset(
     {
         'quarter_frame',
@@ -28,10 +31,9 @@ _SYSTEM_TYPES = frozenset(
 
 
 def message_of(kind: str, values: tuple) -> mido.Message | mido.MetaMessage:
-    """Return the MIDI message an event is: a MetaMessage for `st` and `mt`, which only a file
-    can hold, and for all else one that can be sent.
+    """Return the MIDI message of an event: a MetaMessage, for files only, for `st` and `mt`.
 
-    ValueError for `cl`, for a value out of range, and for `mt` data that MIDI does not allow.
+    ValueError for `cl`, for a value out of range, and for invalid `mt` data.
     """
     row = kind_named(kind)
     row.write(values)
@@ -40,7 +42,7 @@ def message_of(kind: str, values: tuple) -> mido.Message | mido.MetaMessage:
     if kind == 'sy':
         return mido.Message.from_bytes(values[0])
     if not row.message:
-        raise ValueError(f'{kind} is no MIDI message')
+        raise ValueError(f'{kind} is not a MIDI message')
     message_class = mido.MetaMessage if kind == 'st' else mido.Message
     attributes = {
         field.attribute: value
@@ -51,7 +53,7 @@ def message_of(kind: str, values: tuple) -> mido.Message | mido.MetaMessage:
 
 
 def event_of(message: mido.Message | mido.MetaMessage) -> tuple[str, tuple]:
-    """Return (kind, values) of a MIDI message; ValueError for a `reset`, which no text holds."""
+    """Return (kind, values) of a MIDI message; ValueError for `reset`, which has no kind."""
     try:
         kind, values_of = _READERS[message.type]
     except KeyError:
@@ -66,10 +68,7 @@ def event_of(message: mido.Message | mido.MetaMessage) -> tuple[str, tuple]:
 
 
 def timed_event_of(message: mido.Message, time: int) -> TimedEvent | None:
-    """Return a message that came in at a time (nanoseconds) as an event.
-
-    None for what is not music: clocks, active sensing and the like.
-    """
+    """Return a message that arrived at `time` (ns) as an event; None for system messages."""
     try:
         kind, values = event_of(message)
     except ValueError:
@@ -80,7 +79,7 @@ def timed_event_of(message: mido.Message, time: int) -> TimedEvent | None:
 def _meta_message(meta_type: int, data: bytes) -> mido.MetaMessage:
     try:
         return build_meta_message(meta_type, list(data))
-    except Exception as error:  # mido's decoders raise whatever they stumble over
+    except Exception as error:  # mido's decoders raise many types of errors
         raise ValueError(
             f'meta message {meta_type} cannot have the data {data[:16].hex()!r}: {error!r}'
         ) from None
@@ -113,3 +112,31 @@ _READERS: dict[str, tuple[str, Callable[[mido.Message], tuple]]] = {
 }
 _READERS['set_tempo'] = ('st', _tempo_values)
 _READERS['sysex'] = ('sx', _exclusive_values)
+
+
+class _UnknownMetaSpec(MetaSpec):
+    """The form of a meta message whose type mido does not know: any bytes."""
+
+    attributes = ('data',)
+    defaults = ((),)
+
+    def decode(self, message: mido.MetaMessage, data: list[int]) -> None:
+        message.data = tuple(data)
+
+    def encode(self, message: mido.MetaMessage) -> list[int]:
+        return list(message.data)
+
+
+def _is_unknown(meta_type: int) -> bool:
+    try:
+        return isinstance(build_meta_message(meta_type, []), mido.UnknownMetaMessage)
+    except Exception:  # a known type whose data cannot be empty
+        return False
+
+
+# When mido reads a file, it loses the ticks before a message of an unknown type. So this registers
+# all unknown types, in the way that mido documents for new meta messages.
+for _meta_type in filter(_is_unknown, range(256)):
+    add_meta_spec(
+        type(f'MetaSpec_unknown_{_meta_type}', (_UnknownMetaSpec,), {'type_byte': _meta_type})
+    )

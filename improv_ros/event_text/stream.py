@@ -1,89 +1,123 @@
-"""Live messages: timed events to texts that can each be read alone, and back, whatever is lost."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Live messages: writes timed events as messages, and reads them back in spite of losses."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
 from operator import attrgetter
+from secrets import token_hex
 
-from improv_ros.event_text.errors import EventTextError, MisdatedError
 from improv_ros.event_text.events import (
-    SUSTAIN,
+    SECOND,
+    EventTextError,
+    HeldNotes,
+    Text,
     TimedEvent,
-    control_change,
+    TimestampOutOfRangeError,
     is_note_off,
     is_note_on,
     note_off,
 )
-from improv_ros.event_text.formatting import format_body, format_text
-from improv_ros.event_text.parsing import LIVE_LIMITS, parse
-from improv_ros.event_text.tempo import LIVE_RESOLUTION, from_timed, to_timed
+from improv_ros.event_text.kinds import PUBLISHER
+from improv_ros.event_text.tempo import LIVE_RESOLUTION, from_timed, tempo_map, to_timed
+from improv_ros.event_text.text_format import LIVE_LIMITS, format_body, format_text, parse
 
-# What a message's header, and an event's delta with its `_` and line end, may take at most.
+# Most characters of a header, and of a delta with its `_` and line end.
 _HEADER_SIZE = 80
 _DELTA_SIZE = 12
 
-# No event of a live message lies further from now, in the past or in the future: what does would
-# wait in a schedule for good, and comes of clocks that differ, or from somebody who means no good.
-HORIZON = 600 * 10**9  # nanoseconds
+# Greatest distance of an event of a live message from now. Events further away would stay in a
+# schedule forever; they come from clocks that differ, or from an attacker.
+HORIZON = 600 * SECOND
 
-# How many of the latest messages are remembered by number, to know them when they come again.
-_REMEMBERED = 256
+# Greatest error of a clock difference that is read on a busy machine; a clock that is set changes
+# by more.
+MAX_CLOCK_NOISE = 50_000_000  # nanoseconds
+
+# Number of the latest messages whose numbers and stamps are kept, to detect duplicates.
+_WINDOW = 256
 
 
 class StreamWriter:
-    """Turns one publisher's timed events into live messages, numbered from 0."""
+    """Writes the timed events of one publisher as live messages, numbered from 0.
 
-    def __init__(self, resolution: int = LIVE_RESOLUTION) -> None:
+    publisher: the id of the publisher, 1 to 16 hexadecimal digits; random by default.
+    """
+
+    def __init__(self, resolution: int = LIVE_RESOLUTION, publisher: str | None = None) -> None:
         if not 1 <= resolution < 2**15:
             raise ValueError(f'a resolution of {resolution} is not in 1 to 32767')
         self._resolution = resolution
+        self.publisher = PUBLISHER.write(token_hex(3) if publisher is None else publisher)
         self._sequence = 0
+        self._latest: tuple[int, int] | None = None  # the last event: its time, its written time
 
-    def write(self, events: Iterable[TimedEvent]) -> list[str]:
-        """Return the events, in the order of time, as one message or as many as the bounds ask.
+    def write(self, events: Iterable[TimedEvent], shift: int = 0) -> list[str]:
+        """Return the events, sorted by time, as one message, or more where the limits ask for it.
 
-        ValueError, and no number used, where an event cannot be written.
+        `shift` (ns) is added to all times. Messages keep the order of their events: where
+        rounding to ticks, or a `shift` that is smaller than before by up to `MAX_CLOCK_NOISE`,
+        would move an event before the last one of the previous message, the message is moved to
+        that time. ValueError, and no number is used, where an event cannot be written.
         """
         texts = []
+        latest = self._latest
         for number, part in enumerate(_parts(events), self._sequence):
-            text = from_timed(part, self._resolution)
-            text.sequence = number
+            first, last = part[0].time, part[-1].time
+            later = shift
+            if (
+                latest
+                and first >= latest[0]
+                and 0 < latest[1] - (first + shift) <= MAX_CLOCK_NOISE
+            ):
+                later = latest[1] - first
+            text = from_timed(
+                (event._replace(time=event.time + later) for event in part), self._resolution
+            )
+            text.sequence, text.publisher = number, self.publisher
             texts.append(format_text(text))
+            ticks = sum(event.delta for event in text.events)
+            latest = last, first + later + tempo_map(text).time_at(ticks)
         self._sequence += len(texts)
+        self._latest = latest
         return texts
 
 
 class StreamReader:
-    """Turns one publisher's live messages back into timed events, and never hangs a note.
+    """Reads the live messages of one publisher as timed events; no note sounds forever.
 
-    Each note-on it yields is followed by just one note-off of the same channel and pitch before
-    the next note-on of it, or by a `cl`, or by `close`. A message that is missing, or a publisher
-    that starts again, releases what sounds, pedals too, before the next message's events. What
-    comes twice, or after a later message, is not played.
+    Each note-on is followed by exactly one note-off of the same channel and pitch, or by a `cl`,
+    or by `close`, before the next note-on of that pitch. A lost message or a restart of the
+    publisher releases all notes and pedals before the events of the next message. Duplicate and
+    late messages are skipped.
 
-    A number that goes back is a publisher started again, unless the message with that number had
-    the same `at` (it came twice), or the number was passed over not long ago and the `at` is
-    before that of the latest message (it was late, not lost).
+    A sequence number that goes back is a restart, with two exceptions: the message with that
+    number had the same `at` (a duplicate), or the number was skipped recently and its `at` is
+    before that of the latest message (a late message).
     """
 
     def __init__(self) -> None:
-        self.lost = 0  # messages missing by their numbers
+        self.lost = 0  # messages, by gaps in the sequence numbers
         self.restarts = 0  # of the publisher
-        self.duplicates = 0  # messages that came twice, or after a later one
+        self.duplicates = 0  # messages that arrived twice, or after a later one
         self.unmatched = 0  # note-offs without their note-on, dropped
         self._next: int | None = None
         self._times: OrderedDict[int, int] = OrderedDict()  # of latest messages, by number
-        self._sounding: dict[tuple[int, int], int] = {}  # (channel, pitch): when it began
-        self._pedals: dict[int, int] = {}  # channel: when it went down
+        self._held = HeldNotes()
 
-    def read(self, text: str | bytes, now: int | None = None, shift: int = 0) -> list[TimedEvent]:
-        """Return a message's events, in the order of time, all `shift` nanoseconds later.
+    def read(
+        self, text: str | bytes | Text, now: int | None = None, shift: int = 0
+    ) -> list[TimedEvent]:
+        """Return the events of a message, sorted by time, with `shift` (ns) added to all times.
 
-        Raises EventTextError, with the state unchanged, if the message is malformed; where `now`
-        is told (nanoseconds), it is MisdatedError if an event lies further than HORIZON from it.
+        The message may have been parsed before, with `LIVE_LIMITS`. Raises EventTextError if it is
+        malformed, and TimestampOutOfRangeError if an event is further than `HORIZON` from `now`
+        (ns); the state then stays unchanged.
         """
-        message = parse(text, LIVE_LIMITS)
+        message = text if isinstance(text, Text) else parse(text, LIVE_LIMITS)
         if message.at is None or message.sequence is None:
             missing = 'at' if message.at is None else 'sq'
             raise EventTextError(1, f'rs_{message.resolution}', f'a live message needs {missing}')
@@ -93,10 +127,10 @@ class StreamReader:
             latest = events[-1].time if events else at
             off = max(latest - now, now - at)
             if off > HORIZON:
-                raise MisdatedError(
+                raise TimestampOutOfRangeError(
                     1,
                     f'rs_{message.resolution}',
-                    f'an event lies {off // 10**9} s from now, over {HORIZON // 10**9} s: do the '
+                    f'an event is {off // SECOND} s from now, over {HORIZON // SECOND} s: do the '
                     'clocks agree, and is use_sim_time the same everywhere?',
                 )
         events = [event._replace(time=event.time + shift) for event in events]
@@ -111,68 +145,111 @@ class StreamReader:
                 self.restarts += 1
                 self.lost += number
                 self._times.clear()
-            released = self._release(at + shift)
+            released = self._held.release_all(at + shift)
         self._next = number + 1
         self._times[number] = at
-        if len(self._times) > _REMEMBERED:
+        if len(self._times) > _WINDOW:
             self._times.popitem(last=False)
         return [*released, *self._matched(events)]
 
     def close(self, time: int) -> list[TimedEvent]:
-        """Return what releases all that sounds, at this time or when it begins, if that is later.
+        """Return events that release all notes and pedals at `time`, or at their begin if later.
 
-        Notes whose end is still on the way stop here; what ends them later is dropped.
+        Note-offs of these notes that arrive later are dropped.
         """
-        return self._release(time)
+        return self._held.release_all(time)
 
     def _is_repeated(self, number: int, at: int) -> bool:
-        """Tell whether a number that goes back is a message come twice, or late."""
+        """Return whether a message whose number goes back is a duplicate or late."""
         if number in self._times:
             return self._times[number] == at
         latest = next(reversed(self._times))
-        return number > max(0, latest - _REMEMBERED) and at < self._times[latest]
+        return number > max(0, latest - _WINDOW) and at < self._times[latest]
 
     def _matched(self, events: Iterable[TimedEvent]) -> Iterator[TimedEvent]:
+        keys = self._held.keys
         for event in events:
-            if is_note_on(event):
+            if is_note_on(event) or is_note_off(event):
                 pitch, _, channel = event.values
-                if (channel, pitch) in self._sounding:
-                    began = self._sounding[channel, pitch]
-                    yield note_off(max(began, event.time), pitch, channel)
-                self._sounding[channel, pitch] = event.time
-            elif is_note_off(event):
-                pitch, _, channel = event.values
-                started = self._sounding.pop((channel, pitch), None)
-                if started is None:
+                pressed = keys.get((channel, pitch))
+                if is_note_on(event):
+                    if pressed is not None:
+                        yield note_off(max(pressed.time, event.time), pitch, channel)
+                elif pressed is None:
                     self.unmatched += 1
                     continue
-                event = event._replace(time=max(started, event.time))
-            elif event.kind == 'cl':
-                self._sounding.clear()
-            elif event.kind == 'cc' and event.values[1] == SUSTAIN:
-                channel, _, value = event.values
-                if value:
-                    self._pedals.setdefault(channel, event.time)
                 else:
-                    self._pedals.pop(channel, None)
+                    event = event._replace(time=max(pressed.time, event.time))
+            elif event.kind == 'cl':
+                keys.clear()
+            self._held.update(event)
             yield event
 
-    def _release(self, time: int) -> list[TimedEvent]:
-        releases = [
-            note_off(max(time, began), pitch, channel)
-            for (channel, pitch), began in self._sounding.items()
-        ]
-        releases += [
-            control_change(max(time, down), SUSTAIN, 0, channel)
-            for channel, down in self._pedals.items()
-        ]
-        self._sounding.clear()
-        self._pedals.clear()
-        return sorted(releases, key=attrgetter('time'))
+
+_COUNTS = ('lost', 'restarts', 'duplicates', 'unmatched')
+
+
+class TopicReader:
+    """Reads the live messages of a topic with one `StreamReader` for each publisher.
+
+    The messages of one publisher are thus no loss or restart of another, and release none of its
+    notes. A publisher is identified by any key of the caller, or by the id in its messages.
+    """
+
+    def __init__(self) -> None:
+        self._readers: dict[Hashable, StreamReader] = {}
+        self._past: Counter[str] = Counter()  # the counts of publishers that left
+
+    @property
+    def publishers(self) -> list[Hashable]:
+        """The publishers that were heard and have not left, in order of arrival."""
+        return list(self._readers)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of `StreamReader`, summed over all publishers."""
+        return {
+            name: self._past[name] + sum(map(attrgetter(name), self._readers.values()))
+            for name in _COUNTS
+        }
+
+    def read(
+        self,
+        text: str | bytes | Text,
+        publisher: Hashable = None,
+        now: int | None = None,
+        shift: int = 0,
+    ) -> list[TimedEvent]:
+        """Return the events of a message of a publisher; see `StreamReader.read`."""
+        message = text if isinstance(text, Text) else parse(text, LIVE_LIMITS)
+        if publisher is None:
+            publisher = message.publisher
+        if publisher not in self._readers:
+            self._readers[publisher] = StreamReader()
+        return self._readers[publisher].read(message, now, shift)
+
+    def release(self, publisher: Hashable, time: int) -> list[TimedEvent]:
+        """Return events that release all notes of a publisher; see `StreamReader.close`."""
+        return self._readers[publisher].close(time) if publisher in self._readers else []
+
+    def leave(self, publisher: Hashable, time: int) -> list[TimedEvent]:
+        """Remove a publisher that has left; return events that release all its notes."""
+        reader = self._readers.pop(publisher, StreamReader())
+        self._past.update({name: getattr(reader, name) for name in _COUNTS})
+        return reader.close(time)
+
+    def note_restart(self) -> None:
+        """Count a restart: a publisher that left has returned with another id."""
+        self._past['restarts'] += 1
+
+    def close(self, time: int) -> list[TimedEvent]:
+        """Return events that release all notes; see `StreamReader.close`."""
+        released = [event for reader in self._readers.values() for event in reader.close(time)]
+        return sorted(released, key=attrgetter('time'))
 
 
 def _parts(events: Iterable[TimedEvent]) -> Iterator[list[TimedEvent]]:
-    """Divide events, in the order of time, into parts that each fit the bounds of a message."""
+    """Divide events, sorted by time, into parts that fit the limits of a message."""
     part: list[TimedEvent] = []
     size = _HEADER_SIZE
     for event in sorted(events, key=attrgetter('time')):
@@ -182,8 +259,8 @@ def _parts(events: Iterable[TimedEvent]) -> Iterator[list[TimedEvent]]:
         if part and (
             size + needed > LIVE_LIMITS.size
             or len(part) == LIVE_LIMITS.events
-            # A second less than the bound leaves room for rounding to ticks.
-            or event.time - part[-1].time > LIVE_LIMITS.delta - 10**9
+            # A second below the limit leaves room for rounding to ticks.
+            or event.time - part[-1].time > LIVE_LIMITS.delta - SECOND
         ):
             yield part
             part, size = [], _HEADER_SIZE

@@ -1,9 +1,13 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ticks to time and back, following the tempo."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 
 from improv_ros.event_text.events import Event, Text, TimedEvent
@@ -11,24 +15,27 @@ from improv_ros.event_text.events import Event, Text, TimedEvent
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note: 120 beats a minute
 LIVE_RESOLUTION = 500  # so that at 120 beats a minute a tick is a millisecond
 
-# What a text says about itself and not to an instrument: it has no place among timed events.
+# Tempo and meta events describe the text; they are no messages to an instrument.
 SILENT_KINDS = frozenset({'st', 'mt'})
 
 
 class TempoMap:
-    """The time of every tick of a text, to the nanosecond, without drift.
+    """The time of every tick of a text, rounded to the nearest nanosecond; errors never add up.
 
-    Tempo changes hold for all tracks, whichever they stand in. ValueError if the text has
-    `rs_0`, which gives a tick no length.
+    Tempo changes hold for all tracks, whichever track they stand in. A map does not change, so
+    texts with the same resolution and the same tempo changes share one: all live messages do.
     """
 
-    def __init__(self, text: Text) -> None:
-        self._unit, per_tick = _tick(text.resolution)
+    def __init__(self, resolution: int, changes: Sequence[tuple[int, int]] = ()) -> None:
+        """Build the map from (tick, microseconds per quarter note) of every change, in order.
+
+        ValueError for `rs_0`, which gives a tick no length.
+        """
+        self._unit, per_tick = _tick(resolution)
         # Elapsed time is kept in 1/unit of a microsecond: whole numbers, so nothing is rounded
         # until a time is asked for.
         self._ticks, self._elapsed, self._per_tick = [0], [0], [per_tick]
-        changes = _tempo_changes(text) if text.resolution > 0 else []
-        for tick, tempo in changes:
+        for tick, tempo in changes if resolution > 0 else ():
             self._elapsed.append(self._elapsed_at(tick))
             self._ticks.append(tick)
             self._per_tick.append(tempo)
@@ -42,14 +49,22 @@ class TempoMap:
         return self._elapsed[segment] + (tick - self._ticks[segment]) * self._per_tick[segment]
 
 
-def to_timed(text: Text, start: int | None = None) -> list[TimedEvent]:
-    """Return the events of all tracks in the order of time.
+def tempo_map(text: Text) -> TempoMap:
+    """Return the tempo map of a text; ValueError if the text has `rs_0`."""
+    return _cached_map(text.resolution, tuple(_tempo_changes(text)))
 
-    `start` is the time of tick zero in nanoseconds; without it the text's own `at` is, or 0.
-    `st` and `mt` are left out: the tempo is in the times. ValueError if the text has `rs_0`.
+
+_cached_map = lru_cache(16)(TempoMap)
+
+
+def to_timed(text: Text, start: int | None = None) -> list[TimedEvent]:
+    """Return the events of all tracks, sorted by time (nanoseconds).
+
+    `start` is the time of tick zero in nanoseconds; it defaults to the `at` of the text, or 0.
+    `st` and `mt` are left out: the times contain the tempo. ValueError if the text has `rs_0`.
     """
     origin = start if start is not None else text.at or 0
-    time_at = TempoMap(text).time_at
+    time_at = tempo_map(text).time_at
     positioned: list[tuple[int, Event]] = []
     for track in text.tracks:
         tick = 0
@@ -66,11 +81,11 @@ def to_timed(text: Text, start: int | None = None) -> list[TimedEvent]:
 
 
 def from_timed(events: Iterable[TimedEvent], resolution: int = LIVE_RESOLUTION) -> Text:
-    """Return timed events as a text of one track at 120 beats a minute.
+    """Return timed events as a text of one track at 120 beats per minute.
 
-    Tick zero, the text's `at`, is the time of the first event. Each event goes to the tick
-    nearest to it, so rounding never adds up. ValueError for an `st`: a tempo among timed events
-    would move what comes after it.
+    Tick zero, the `at` of the text, is the time of the first event. Each event gets the tick
+    nearest to its time, so rounding errors never add up. ValueError for an `st`: it would move
+    the events after it.
     """
     ordered = sorted(events, key=itemgetter(0))
     at = ordered[0].time if ordered else None
@@ -87,13 +102,13 @@ def from_timed(events: Iterable[TimedEvent], resolution: int = LIVE_RESOLUTION) 
 
 
 def _tick(resolution: int) -> tuple[int, int]:
-    """Return (unit, length): a tick is at first length/unit microseconds long."""
+    """Return (unit, length): the first tick lasts length/unit microseconds."""
     if resolution == 0:
         raise ValueError('rs_0 gives a tick no length')
     if resolution > 0:
         return resolution, DEFAULT_TEMPO
-    # SMPTE, as in a MIDI file: minus frames a second, then ticks a frame, a byte each. 29 means
-    # the 30 frames in 1.001 seconds of NTSC. No tempo applies.
+    # SMPTE, as in a MIDI file: the high byte is minus the frames per second, the low byte the
+    # ticks per frame. 29 stands for NTSC, 30 frames in 1.001 seconds. Tempo changes do not apply.
     frames, ticks = -(resolution >> 8), resolution & 0xFF
     if ticks == 0:
         raise ValueError(f'rs_{resolution} gives a tick no length')

@@ -1,1 +1,4 @@
-"""Running a trained network from its files: what the networks of all rooms have in common."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Reading model files safely and running them with LiteRT; shared by both networks."""

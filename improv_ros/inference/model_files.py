@@ -1,38 +1,46 @@
-"""The files of a model: `.tflite` for LiteRT, `.keras` for TensorFlow, `.json` about both."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The files of a model: `.tflite` for LiteRT, `.keras` for TensorFlow, `.json` describes both."""
 
 from collections.abc import Callable, Mapping
 import json
 from pathlib import Path
 from typing import Any
 
-from improv_ros.inference.errors import ModelError
+from improv_ros.inference.keras_files import tensorflow_is_installed
 from improv_ros.inference.litert import litert_module
+from improv_ros.inference.model_error import ModelError
 
 MODELS = Path(__file__).resolve().parent.parent / 'models'
 RUNTIMES = ('auto', 'litert', 'tensorflow')
 
 
 def choose_file(path: str | Path, shipped: Path, runtime: str) -> Path:
-    """Return which file of a model is to be run.
+    """Return the file of a model that a runtime runs.
 
-    path: either file of a pair; '' is `shipped`. With the runtime 'litert' the `.tflite` is
-    run, with 'tensorflow' the `.keras` beside it; 'auto' is LiteRT where it is installed and
-    the file is there, else TensorFlow.
+    path: the `.tflite` or the `.keras` file; '' means `shipped`. runtime: 'litert' runs the
+    `.tflite` file, 'tensorflow' the `.keras` file beside it; 'auto' is 'litert' if LiteRT is
+    installed and the file exists, otherwise 'tensorflow'.
 
-    Raises ModelError for a file that is missing and for a runtime that does not exist.
+    Raises ModelError if the file is missing or the runtime unknown.
     """
     if runtime not in RUNTIMES:
-        raise ModelError(f'runtime {runtime!r} is none of {", ".join(RUNTIMES)}')
+        raise ModelError(
+            f'the runtime {runtime!r} is unknown; choose one of {", ".join(RUNTIMES)}'
+        )
     path = Path(path) if str(path) else shipped
     if path.suffix not in ('.tflite', '.keras'):
-        raise ModelError(f'{path} is no model: give a .tflite or a .keras file')
+        raise ModelError(f'{path} is not a model: give a .tflite or a .keras file')
     litert, keras = path.with_suffix('.tflite'), path.with_suffix('.keras')
     if not litert.is_file() and not keras.is_file():
         raise ModelError(
-            f'there is no model file {path}: name another, or none to take the shipped one'
+            f'there is no model file {path}: give another, or none for the shipped one'
         )
     if runtime == 'auto':
-        runtime = 'litert' if litert.is_file() and litert_module() else 'tensorflow'
+        # Without either runtime, the error message asks to install LiteRT.
+        use_litert = litert_module() or not tensorflow_is_installed()
+        runtime = 'litert' if litert.is_file() and use_litert else 'tensorflow'
     chosen = litert if runtime == 'litert' else keras
     if not chosen.is_file():
         raise ModelError(f'there is no model file {chosen}, which the runtime {runtime} needs')
@@ -46,14 +54,14 @@ def read_description(
     largest: Mapping[str, int],
     check: Callable[[dict[str, Any]], None] = lambda about: None,
 ) -> dict[str, Any]:
-    """Return what the JSON beside a model says.
+    """Return the description of a model, the JSON file beside it.
 
-    key: under which it tells its version, which must be ours, `version`. largest: the whole
-    numbers from 1 that it must give, each with the largest allowed: beyond, a description is a
-    mistake that would eat the memory. check: raises ValueError, KeyError or TypeError for what
-    else is wrong with it.
+    key, version: the entry that gives the version of the model, and the value that it must have.
+    largest: the positive integers that it must have, each with its largest allowed value, which
+    bounds the memory of the network. check: raises ValueError, KeyError or TypeError for any
+    other error.
 
-    Raises ModelError for a description that is missing, damaged or of another version.
+    Raises ModelError if the description is missing, damaged or of another version.
     """
     beside = path.with_suffix('.json')
     try:

@@ -1,1 +1,4 @@
-"""Sound to events: where sound comes from, and how notes are heard in it."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""From audio to events: capture, transcription, echo cancelling."""

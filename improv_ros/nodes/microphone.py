@@ -1,8 +1,15 @@
-"""The microphone node: sound from a device or a file, published in chunks on `audio`."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The microphone node: publishes audio of a device or a file in chunks on `audio`."""
 
 from __future__ import annotations
 
-import argparse
+if __name__ == '__main__':  # the imports below take a second, in which Ctrl-C may come
+    from improv_ros.nodes.common.executable import microphone
+
+    raise SystemExit(microphone())
+
 import sys
 import threading
 import time
@@ -10,10 +17,8 @@ import time
 from rclpy.publisher import Publisher
 from std_msgs.msg import Int16MultiArray
 
-from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.listening.level import LevelMeter
-from improv_ros.listening.resampling import Resampler
-from improv_ros.listening.sources import (
+from improv_ros.event_text import SECOND
+from improv_ros.listening.capture import (
     AudioSource,
     DeviceSource,
     EndOfAudio,
@@ -21,35 +26,51 @@ from improv_ros.listening.sources import (
     SourceError,
     list_devices,
 )
-from improv_ros.nodes.audio_topic import audio_message
-from improv_ros.nodes.clock import ros_minus_monotonic
-from improv_ros.nodes.managed_node import FIRST_RETRY, ManagedNode, NotReadyError, run
-from improv_ros.nodes.note_topics import CHAIN_QOS
-from improv_ros.nodes.parameters import Setting
+from improv_ros.listening.capture.audio_chunk import AudioChunk
+from improv_ros.listening.capture.input_level import LevelMeter
+from improv_ros.listening.capture.resampling import ChunkResampler
+from improv_ros.nodes.common.arguments import parse_arguments
+from improv_ros.nodes.common.audio_topic import audio_message
+from improv_ros.nodes.common.local_time import ros_minus_monotonic
+from improv_ros.nodes.common.managed_node import ManagedNode, NotReadyError, run
+from improv_ros.nodes.common.note_topics import CHAIN_QOS
+from improv_ros.nodes.common.parameters import Setting
+from improv_ros.process.backoff import Backoff
 
 SETTINGS = (
-    Setting('source', 'device', 'Where sound comes from', choices=('device', 'file')),
-    Setting('device', '', 'Device index or any part of its name; empty: the default device'),
-    Setting('file', '', 'Recording to play in real time (WAV, FLAC, ...) where source is file'),
-    Setting('loop', False, 'Begin the file again at its end'),
-    Setting('await_listeners', 1, 'A file waits until this many listen to audio', '', 0, 100),
-    Setting('sample_rate', 16000, 'Rate of the published audio', 'Hz', 8000, 192000),
+    Setting('source', 'device', 'Where the audio comes from', choices=('device', 'file')),
+    Setting(
+        'device', '', 'Index of the device, or any part of its name; empty: the default device'
+    ),
+    Setting('file', '', 'Recording to play in real time (WAV, FLAC, ...) if source is file'),
+    Setting('loop', False, 'Whether to begin the file again at its end'),
+    Setting(
+        'min_subscribers',
+        1,
+        'Number of subscribers of audio for which a file waits before it starts',
+        '',
+        0,
+        100,
+    ),
+    Setting('sample_rate', 16000, 'Sample rate of the published audio', 'Hz', 8000, 192000),
     Setting('chunk_seconds', 0.01, 'Length of a published chunk', 's', 0.005, 0.1),
 )
-READ_TIMEOUT = 0.2  # seconds: how long the capture thread may take to notice that it must stop
-STALLED = 0.8  # seconds without audio after which diagnostics say so, so that two never pass
-LONGEST_PAUSE = 1.5  # seconds between attempts to open a lost device, so that five never pass
+READ_TIMEOUT = 0.2  # seconds until the capture thread notices that it must stop
+STALLED = 0.8  # seconds without audio until diagnostics report it, always within 2 s
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 1.5  # seconds between attempts to open a lost device
 
 
 class Microphone(ManagedNode):
-    """Captures in a thread of its own and publishes each chunk as it comes."""
+    """Captures in a thread of its own and publishes each chunk when it arrives."""
 
     def __init__(self) -> None:
         super().__init__('microphone', SETTINGS)
-        self._publisher: Publisher | None = None
+        self._publisher: Publisher = None  # type: ignore[assignment]  # not before configure
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def configure(self) -> None:
-        """Find the device or the file: it is opened once, and let go until activation."""
+        """Check the device or file: it is opened once, and closed until activation."""
         source = self._make_source()
         try:
             source.open()
@@ -60,7 +81,7 @@ class Microphone(ManagedNode):
         self._publisher = self.create_publisher(Int16MultiArray, 'audio', CHAIN_QOS)
 
     def activate(self) -> None:
-        """Begin to capture."""
+        """Start to capture."""
         self._source = self._make_source()
         self._stop = threading.Event()
         self._meter = LevelMeter(time.monotonic_ns())
@@ -73,21 +94,23 @@ class Microphone(ManagedNode):
         self._thread.start()
 
     def deactivate(self) -> None:
-        """Stop capturing; a device that is just being opened is closed when it is open."""
-        self._stop.set()
-        self._thread.join(timeout=1.0)
+        """Stop capturing; a device that is being opened is closed when it is open."""
+        self._end_capture()
 
     def cleanup(self) -> None:
-        """Let go of the topic."""
+        """Destroy the publisher; close the device, also where that failed before."""
+        self._end_capture()
         if self._publisher:
             self.destroy_publisher(self._publisher)
-            self._publisher = None
+            self._publisher = None  # type: ignore[assignment]
 
     def health(self) -> tuple[str, dict[str, object]]:
-        """Tell level, clipping, losses and stalls."""
+        """Return level, clipping, losses and stalls."""
         age = time.monotonic() - self._last_audio
         last_sound = self._meter.last_sound
-        silent = 'none yet' if last_sound is None else f'{time.monotonic() - last_sound / 1e9:.1f}'
+        silent = (
+            'none yet' if last_sound is None else f'{time.monotonic() - last_sound / SECOND:.1f}'
+        )
         figures: dict[str, object] = {
             'chunks published': self._published,
             'peak level (dBFS)': f'{self._meter.take_peak():.1f}',
@@ -101,9 +124,15 @@ class Microphone(ManagedNode):
         return problem, figures
 
     def warning(self) -> str:
-        """Tell whether a device is muted or overdriven; a recording may be so on purpose."""
-        is_heard = self.settings['source'] == 'device' and not self._problem_now
-        return self._meter.warning() if is_heard else ''
+        """Return whether a device is muted or overdriven; a recording may be so on purpose."""
+        is_device = self.settings['source'] == 'device' and not self._problem_now
+        return self._meter.warning() if is_device else ''
+
+    def _end_capture(self) -> None:
+        if self._thread:
+            self._stop.set()
+            self._thread.join(timeout=1.0)
+            self._thread = None
 
     def _make_source(self) -> AudioSource:
         seconds = self.settings['chunk_seconds']
@@ -112,54 +141,54 @@ class Microphone(ManagedNode):
             return DeviceSource(int(device) if device.isdecimal() else device, seconds)
         if not self.settings['file']:
             raise NotReadyError(
-                'source is file, but the parameter file is empty: name a recording'
+                'the parameter file is empty, but source is file: name a recording'
             )
         return FileSource(self.settings['file'], self.settings['loop'], seconds)
 
     def _capture(self, source: AudioSource, stop: threading.Event) -> None:
-        """Keep the source open and publish what it gives, until told to stop."""
-        self._pause = FIRST_RETRY
+        """Keep the source open and publish its chunks, until told to stop."""
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         if self.settings['source'] == 'file':
-            self._await_listener(stop)
+            self._await_subscribers(stop)
         while not stop.is_set():
             try:
-                self._listen_once(source, stop)
+                self._capture_once(source, stop)
             except EndOfAudio:
-                self._problem_now = f'{self.settings["file"]} has been played to its end'
+                self._problem_now = f'{self.settings["file"]} has ended'
                 self.get_logger().info(self._problem_now)
                 return
-            except Exception as error:  # whatever is wrong with a source, the node tries again
+            except Exception as error:  # whatever the fault of a source is, the node retries
                 if stop.is_set():
                     return
                 problem = str(error) if isinstance(error, SourceError) else repr(error)
+                pause = self._backoff.next_pause()
                 if problem != self._problem_now:
                     self._problem_now = problem
-                    self.get_logger().error(f'{problem} (tried again by and by)')
-                stop.wait(self._pause)
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+                    self.get_logger().error(f'{problem} (retrying in {pause:g} s)')
+                stop.wait(pause)
 
-    def _listen_once(self, source: AudioSource, stop: threading.Event) -> None:
-        """Open the source and publish what it gives, until it is lost or the node stops."""
+    def _capture_once(self, source: AudioSource, stop: threading.Event) -> None:
+        """Open the source and publish its chunks, until it is lost or the node stops."""
         try:
             source.open()
             if self._problem_now and not stop.is_set():
-                self.get_logger().info('sound again')
-            self._pause = FIRST_RETRY
+                self.get_logger().info('audio arrives again')
+            self._backoff.reset()
             self._problem_now = ''
             self._publish_until_stopped(source, stop)
         finally:
             source.close()
 
-    def _await_listener(self, stop: threading.Event) -> None:
-        """Hold a recording back until somebody hears its first note."""
-        needed = self.settings['await_listeners']
-        self._problem_now = f'the file waits until audio has {needed} listeners'
+    def _await_subscribers(self, stop: threading.Event) -> None:
+        """Wait before a recording until its first note will be received."""
+        needed = self.settings['min_subscribers']
+        self._problem_now = f'the file waits until audio has {needed} subscribers'
         while not stop.is_set() and self._publisher.get_subscription_count() < needed:
             stop.wait(0.02)
         self._problem_now = ''
 
     def _publish_until_stopped(self, source: AudioSource, stop: threading.Event) -> None:
-        resampler = Resampler(self.settings['sample_rate'])
+        resampler = ChunkResampler(self.settings['sample_rate'])
         while not stop.is_set():
             chunk = source.read(READ_TIMEOUT)
             if chunk is not None:
@@ -170,6 +199,8 @@ class Microphone(ManagedNode):
 
     def _publish(self, chunk: AudioChunk) -> None:
         stamp = chunk.time + ros_minus_monotonic(self.get_clock())
+        if stamp < 0:  # before the start of simulated time
+            return
         stamped = AudioChunk(chunk.samples, chunk.sample_rate, stamp, self._published)
         self._publisher.publish(audio_message(stamped))
         self._published += 1
@@ -177,10 +208,7 @@ class Microphone(ManagedNode):
 
 def main() -> int:
     """Run the node; with --list, print the devices instead."""
-    parser = argparse.ArgumentParser('microphone', description=__doc__)
-    parser.add_argument('--list', action='store_true', help='list the input devices and leave')
-    arguments, ros_arguments = parser.parse_known_args()
-    if arguments.list:
+    if parse_arguments('microphone', SETTINGS, 'list the input devices and exit').list:
         try:
             devices = list_devices()
         except SourceError as error:
@@ -193,8 +221,4 @@ def main() -> int:
                 f'{device.index:3}  {device.name}  ({device.channels} ch, {device.sample_rate} Hz)'
             )
         return 0
-    return run(Microphone, [sys.argv[0], *ros_arguments])
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return run(Microphone)

@@ -1,4 +1,7 @@
-"""Reading a body's YAML file, strictly: what is wrong is named by file and key, with a remedy."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Reading the YAML file of a body; an error names the file, the key and a remedy."""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from typing import Any
 
 import yaml
 
-from improv_ros.performing.body import SECOND, Body, Latency, Striker, travel_time
+from improv_ros.event_text import SECOND, LatencyCurve
+from improv_ros.performing.body import Body, Striker, travel_time
+from improv_ros.performing.physics import LIMITS, Physics
 
-MOST_STRIKERS = 128  # the pitches of event text, which number the strikers
+MAX_STRIKERS = 128  # on the topic `strikes` the striker's number is the pitch, 0 to 127
 KEYS = {
     'name',
     'pitches',
@@ -23,19 +28,21 @@ KEYS = {
     'fold_octaves',
     'holds',
     'pedal',
+    'physics',
+    'program',
 }
 NEEDED = ('pitches', 'strikers', 'repeat', 'latency')
 
 
 class BodyError(ValueError):
-    """A body's file that cannot be used: names the file, the key and what to do."""
+    """The file of a body cannot be used; the message names the file, the key and a remedy."""
 
 
 def read_body(path: str | Path) -> Body:
-    """Return the body that a YAML file describes; raises BodyError."""
+    """Return the body that a YAML file specifies; raises BodyError."""
     try:
-        described = yaml.load(Path(path).read_text(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
-        return body_of(described, Path(path).stem)
+        spec = yaml.load(Path(path).read_text(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return body_of(spec, Path(path).stem)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BodyError(f'{path} cannot be read: {reason}; give a body file') from error
@@ -45,40 +52,44 @@ def read_body(path: str | Path) -> Body:
         raise BodyError(f'{path}: {error}') from error
 
 
-def body_of(described: Any, name: str = 'body') -> Body:
-    """Return the body of what a YAML file holds; raises BodyError naming the key."""
-    if not isinstance(described, dict):
-        raise BodyError('a body is a map of keys such as pitches and strikers; see docs/robots.md')
-    for key in described:
+def body_of(spec: Any, name: str = 'body') -> Body:
+    """Return the body that parsed YAML specifies; raises BodyError, which names the key."""
+    if not isinstance(spec, dict):
+        raise BodyError(
+            'a body must be a map of keys such as pitches and strikers; see docs/robots.md'
+        )
+    for key in spec:
         if key not in KEYS:
-            raise BodyError(f'{key}: no such key; choose from {", ".join(sorted(KEYS))}')
+            raise BodyError(f'{key}: unknown key; choose from {", ".join(sorted(KEYS))}')
     for key in NEEDED:
-        if key not in described:
-            raise BodyError(f'{key}: it is missing; add it')
-    places = _places(described['pitches'])
-    strikers, speed, acceleration = _strikers(described, places)
-    softest, loudest = _loudness(described.get('loudness', [1, 127]))
+        if key not in spec:
+            raise BodyError(f'{key}: this key is missing; add it')
+    placements = _placements(spec['pitches'])
+    strikers, speed, acceleration = _strikers(spec, placements)
+    min_velocity, max_velocity = _loudness(spec.get('loudness', [1, 127]))
     body = Body(
-        name=str(described.get('name', name)),
+        name=str(spec.get('name', name)),
         strikers=strikers,
-        repeat=round(_number('repeat', described['repeat'], 0.001, 10) * SECOND),
-        latency=_latency(described['latency']),
-        softest=softest,
-        loudest=loudest,
-        fold_octaves=_flag(described, 'fold_octaves'),
-        holds=_flag(described, 'holds'),
-        pedal=_flag(described, 'pedal'),
+        repeat=round(_number('repeat', spec['repeat'], 0.001, 10) * SECOND),
+        latency=_latency(spec['latency']),
+        min_velocity=min_velocity,
+        max_velocity=max_velocity,
+        fold_octaves=_flag(spec, 'fold_octaves'),
+        holds=_flag(spec, 'holds'),
+        pedal=_flag(spec, 'pedal'),
         speed=speed,
         acceleration=acceleration,
+        physics=_physics(spec.get('physics', {})),
+        program=_program(spec.get('program', 0)),
     )
-    for pitch in places:
+    for pitch in placements:
         if pitch not in body.pitches:
             raise BodyError(f'pitches: {pitch} has no striker; name one as its joint')
     return body
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may not be there twice."""
+    """A safe loader that refuses a key that is there twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -86,47 +97,49 @@ class _Loader(yaml.SafeLoader):
             name = str(key.value)
             if name in seen:
                 line = key.start_mark.line + 1
-                raise BodyError(f'{name}: it is there twice, again in line {line}')
+                raise BodyError(f'{name}: it is given twice, again in line {line}')
             seen.add(name)
         return super().construct_mapping(node, deep)
 
 
-class _Place:
-    """Where a pitch is: the joints that reach it (None: all) and their position, if given."""
+class _Placement:
+    """The joints that reach a pitch (None: all) and the position of the joint there, if given."""
 
     def __init__(self, joints: list[str] | None, position: float | None) -> None:
         self.joints = joints
         self.position = position
 
 
-def _places(described: Any) -> dict[int, _Place]:
-    if isinstance(described, dict):
-        places = {_pitch(pitch): _place(pitch, place) for pitch, place in described.items()}
+def _placements(spec: Any) -> dict[int, _Placement]:
+    if isinstance(spec, dict):
+        placements = {
+            _pitch(pitch): _placement(pitch, placement) for pitch, placement in spec.items()
+        }
     else:
-        parts = described if isinstance(described, list) else [described]
-        places = {}
+        parts = spec if isinstance(spec, list) else [spec]
+        placements = {}
         for pitch in chain.from_iterable(map(_range, parts)):
-            if pitch in places:
-                raise BodyError(f'pitches: {pitch} is there twice; name each once')
-            places[pitch] = _Place(None, None)
-    if not places:
+            if pitch in placements:
+                raise BodyError(f'pitches: {pitch} is given twice; name each once')
+            placements[pitch] = _Placement(None, None)
+    if not placements:
         raise BodyError('pitches: none is given; name at least one')
-    return dict(sorted(places.items()))
+    return dict(sorted(placements.items()))
 
 
-def _place(pitch: Any, described: Any) -> _Place:
-    if not isinstance(described, dict) or not set(described) <= {'joint', 'position'}:
+def _placement(pitch: Any, spec: Any) -> _Placement:
+    if not isinstance(spec, dict) or not set(spec) <= {'joint', 'position'}:
         raise BodyError(
-            f'pitches: {pitch} is {described!r}; write it as '
+            f'pitches: {pitch} is {spec!r}; write it as '
             f'{pitch}: {{joint: <name>, position: <number>}}, with either or both'
         )
-    joints = described.get('joint')
+    joints = spec.get('joint')
     if joints is not None:
         joints = [str(joint) for joint in (joints if isinstance(joints, list) else [joints])]
-    position = described.get('position')
+    position = spec.get('position')
     if position is not None:
         position = _number(f'pitches: position of {pitch}', position, -1e6, 1e6)
-    return _Place(joints, position)
+    return _Placement(joints, position)
 
 
 def _range(part: Any) -> range:
@@ -146,35 +159,35 @@ def _pitch(value: Any) -> int:
 
 
 def _strikers(
-    described: Mapping[str, Any], places: Mapping[int, _Place]
+    spec: Mapping[str, Any], placements: Mapping[int, _Placement]
 ) -> tuple[tuple[Striker, ...], float | None, float | None]:
-    """Return the strikers with the limits of speed and acceleration of their joints."""
-    named = _names(described['strikers'])
-    for pitch, place in places.items():
-        for joint in place.joints or ():
+    """Return (strikers, speed, acceleration), the limits of the joints or None."""
+    named = _names(spec['strikers'])
+    for pitch, placement in placements.items():
+        for joint in placement.joints or ():
             if joint not in named:
                 raise BodyError(
                     f'pitches: the joint {joint!r} of {pitch} is no striker; '
                     f'choose from {", ".join(named)}'
                 )
-    if 'move' not in described:
+    if 'move' not in spec:
         for key, start in named.items():
             if start is not None:
                 raise BodyError(
-                    f'strikers: {key} stays and has no start; leave it out or add move'
+                    f'strikers: {key} does not move and needs no start; remove it or add move'
                 )
-        return _staying(named, places), None, None
-    speed, acceleration, times = _move(described['move'], list(places))
-    given = [place.position is not None for place in places.values()]
+        return _fixed_strikers(named, placements), None, None
+    speed, acceleration, times = _move(spec['move'], list(placements))
+    given = [placement.position is not None for placement in placements.values()]
     if any(given) and not all(given):
-        missing = next(p for p, place in places.items() if place.position is None)
+        missing = next(p for p, placement in placements.items() if placement.position is None)
         raise BodyError(f'pitches: {missing} has no position; give one to each or to none')
     strikers = []
     for name, start in named.items():
         positions = {
-            pitch: float(index) if place.position is None else place.position
-            for index, (pitch, place) in enumerate(places.items())
-            if place.joints is None or name in place.joints
+            pitch: float(index) if placement.position is None else placement.position
+            for index, (pitch, placement) in enumerate(placements.items())
+            if placement.joints is None or name in placement.joints
         }
         if not positions:
             raise BodyError(f'strikers: {name} has no pitch; name it as joint of one')
@@ -193,14 +206,14 @@ def _strikers(
     return tuple(strikers), speed, acceleration
 
 
-def _names(described: Any) -> dict[str, int | None]:
-    """Return each striker's name, with the pitch it starts at where one is given."""
-    if isinstance(described, int) and not isinstance(described, bool):
-        described = [f'striker_{number}' for number in range(max(described, 0))]
-    if not isinstance(described, list) or not 1 <= len(described) <= MOST_STRIKERS:
-        raise BodyError(f'strikers: give a number or a list of names, 1 to {MOST_STRIKERS}')
+def _names(spec: Any) -> dict[str, int | None]:
+    """Return the name of each striker, with the pitch at which it starts if one is given."""
+    if isinstance(spec, int) and not isinstance(spec, bool):
+        spec = [f'striker_{number}' for number in range(max(spec, 0))]
+    if not isinstance(spec, list) or not 1 <= len(spec) <= MAX_STRIKERS:
+        raise BodyError(f'strikers: give a number or a list of names, 1 to {MAX_STRIKERS}')
     named: dict[str, int | None] = {}
-    for one in described:
+    for one in spec:
         if isinstance(one, dict):
             if 'joint' not in one or not set(one) <= {'joint', 'start'}:
                 raise BodyError(f'strikers: {one!r}; write {{joint: <name>, start: <pitch>}}')
@@ -209,23 +222,25 @@ def _names(described: Any) -> dict[str, int | None]:
         else:
             name, start = str(one), None
         if name in named:
-            raise BodyError(f'strikers: {name} is there twice; name each once')
+            raise BodyError(f'strikers: {name} is given twice; name each once')
         named[name] = start
     return named
 
 
-def _staying(named: Mapping[str, int | None], places: Mapping[int, _Place]) -> tuple[Striker, ...]:
-    if all(place.joints is None for place in places.values()):
-        if len(named) != len(places):
+def _fixed_strikers(
+    named: Mapping[str, int | None], placements: Mapping[int, _Placement]
+) -> tuple[Striker, ...]:
+    if all(placement.joints is None for placement in placements.values()):
+        if len(named) != len(placements):
             raise BodyError(
-                f'strikers: {len(named)} for {len(places)} pitches; give each pitch its striker, '
-                'or say in move how they get from key to key'
+                f'strikers: {len(named)} for {len(placements)} pitches; give one to each pitch, '
+                'or give move: how they move from key to key'
             )
-        keys = {name: [pitch] for name, pitch in zip(named, places, strict=True)}
+        keys = {name: [pitch] for name, pitch in zip(named, placements, strict=True)}
     else:
         keys = {name: [] for name in named}
-        for pitch, place in places.items():
-            for joint in place.joints or ():
+        for pitch, placement in placements.items():
+            for joint in placement.joints or ():
                 keys[joint].append(pitch)
     for name, pitches in keys.items():
         if not pitches:
@@ -236,20 +251,20 @@ def _staying(named: Mapping[str, int | None], places: Mapping[int, _Place]) -> t
 
 
 def _move(
-    described: Any, pitches: list[int]
+    spec: Any, pitches: list[int]
 ) -> tuple[float | None, float | None, dict[int, dict[int, int]] | None]:
-    """Return (speed, acceleration, None) or (None, None, the times of a matrix)."""
-    if isinstance(described, dict) and set(described) == {'times'}:
-        return None, None, _times(described['times'], pitches)
-    if isinstance(described, dict) and {'speed'} <= set(described) <= {'speed', 'acceleration'}:
-        speed = _number('move: speed', described['speed'], 1e-6, 1e6)
-        acceleration = described.get('acceleration')
+    """Return (speed, acceleration, None) or (None, None, matrix of travel times in ns)."""
+    if isinstance(spec, dict) and set(spec) == {'times'}:
+        return None, None, _times(spec['times'], pitches)
+    if isinstance(spec, dict) and {'speed'} <= set(spec) <= {'speed', 'acceleration'}:
+        speed = _number('move: speed', spec['speed'], 1e-6, 1e6)
+        acceleration = spec.get('acceleration')
         if acceleration is not None:
             acceleration = _number('move: acceleration', acceleration, 1e-6, 1e9)
         return speed, acceleration, None
     raise BodyError(
-        'move: give speed, with acceleration where the joint has a limit, '
-        'or times: a matrix of seconds from each key to each'
+        'move: give speed, with acceleration if the joint has a limit, '
+        'or times: a matrix of seconds from each key to each key'
     )
 
 
@@ -259,7 +274,7 @@ def _times(rows: Any, pitches: list[int]) -> dict[int, dict[int, int]]:
         [size] * size
     ):
         raise BodyError(
-            f'move: times must have {size} rows of {size} seconds, a row and a column a pitch'
+            f'move: times must have {size} rows of {size} seconds: a row and a column per pitch'
         )
     return {
         a: {
@@ -270,33 +285,44 @@ def _times(rows: Any, pitches: list[int]) -> dict[int, dict[int, int]]:
     }
 
 
-def _latency(described: Any) -> Latency:
-    points = described if isinstance(described, dict) else {64: described}
+def _latency(spec: Any) -> LatencyCurve:
+    points = spec if isinstance(spec, dict) else {64: spec}
     if not points:
         raise BodyError('latency: give seconds, or a map from velocity to seconds')
     for velocity in points:
         if isinstance(velocity, bool) or not isinstance(velocity, int) or not 1 <= velocity <= 127:
             raise BodyError(f'latency: {velocity!r} is not a velocity; use 1 to 127')
-    table = sorted(points.items())
-    seconds = [_number(f'latency: velocity {velocity}', s, 0, 2) for velocity, s in table]
-    return Latency(
-        tuple(velocity for velocity, _ in table), tuple(round(s * SECOND) for s in seconds)
-    )
+    seconds = {v: _number(f'latency: velocity {v}', s, 0, 2) for v, s in points.items()}
+    return LatencyCurve((velocity, round(s * SECOND)) for velocity, s in seconds.items())
 
 
-def _loudness(described: Any) -> tuple[int, int]:
+def _loudness(spec: Any) -> tuple[int, int]:
     if (
-        isinstance(described, list)
-        and len(described) == 2
-        and all(isinstance(v, int) and not isinstance(v, bool) for v in described)
-        and 1 <= described[0] <= described[1] <= 127
+        isinstance(spec, list)
+        and len(spec) == 2
+        and all(isinstance(v, int) and not isinstance(v, bool) for v in spec)
+        and 1 <= spec[0] <= spec[1] <= 127
     ):
-        return described[0], described[1]
-    raise BodyError(f'loudness: {described!r}; give the softest and loudest velocity, [1, 127]')
+        return spec[0], spec[1]
+    raise BodyError(f'loudness: {spec!r}; give the softest and loudest velocity, [1, 127]')
 
 
-def _flag(described: Mapping[str, Any], key: str) -> bool:
-    value = described.get(key, False)
+def _physics(spec: Any) -> Physics:
+    if not isinstance(spec, dict) or not set(spec) <= set(LIMITS):
+        raise BodyError(f'physics: {spec!r}; give a map with any of {", ".join(LIMITS)}')
+    return Physics(**{key: _number(f'physics: {key}', spec[key], *LIMITS[key]) for key in spec})
+
+
+def _program(spec: Any) -> int | None:
+    if spec == 'percussion':
+        return None
+    if isinstance(spec, bool) or not isinstance(spec, int) or not 0 <= spec <= 127:
+        raise BodyError(f'program: {spec!r}; give a General MIDI program, 0 to 127, or percussion')
+    return spec
+
+
+def _flag(spec: Mapping[str, Any], key: str) -> bool:
+    value = spec.get(key, False)
     if not isinstance(value, bool):
         raise BodyError(f'{key}: {value!r}; write true or false')
     return value

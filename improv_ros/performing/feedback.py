@@ -1,26 +1,29 @@
-"""What a body that does as it is told plays, and how far from that a real one is."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a body that obeys its commands plays, and how late the strikes of a real body are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from improv_ros.event_text import TimedEvent, control_change, note_off, note_on
+from improv_ros.event_text import SECOND, TimedEvent, control_change, note_off, note_on
 from improv_ros.event_text.events import SUSTAIN
-from improv_ros.performing.body import SECOND
+from improv_ros.performing.body import Body
 from improv_ros.performing.planner import Command
 
-TOLERANCE = SECOND // 2  # a report further than this from every strike of its pitch is of none
+MATCH_WINDOW = SECOND // 2  # a report belongs to a strike of its pitch within this time
 
 
-class Obedience:
-    """Commands in, and out at their time what sounds if they are obeyed to the letter."""
+class IdealBody:
+    """A body that carries out every command exactly: commands in, the events that sound out."""
 
     def __init__(self) -> None:
         self._pending: list[Command] = []
         self._sounding: dict[int, int] = {}  # pitch: striker
 
     def add(self, commands: Iterable[Command]) -> None:
-        """Take in commands; a clear withdraws those at or after its time."""
+        """Add commands; a clear withdraws those at or after its time."""
         for command in commands:
             if command.kind == 'clear':
                 time = command.time
@@ -29,7 +32,7 @@ class Obedience:
         self._pending.sort(key=lambda c: c.sound or c.time)
 
     def sounded(self, now: int) -> list[TimedEvent]:
-        """Return what sounded, or ended, until now."""
+        """Return the events that sounded up to `now`, since the last call."""
         events: list[TimedEvent] = []
         while self._pending and (self._pending[0].sound or self._pending[0].time) <= now:
             events += self._events(self._pending.pop(0))
@@ -53,34 +56,40 @@ class Obedience:
         return [note_off(command.sound, pitch)]
 
 
-class Lateness:
-    """Compares what a body reports with what it was told."""
+class StrikeLateness:
+    """Compares the notes that a body reports with the strikes that it was commanded."""
 
-    def __init__(self) -> None:
-        self._awaited: list[Command] = []
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._expected: list[Command] = []
         self.missed = 0  # strikes that were never reported
         self.unexpected = 0  # notes that were not commanded
 
     def add(self, commands: Iterable[Command]) -> None:
-        """Take in commands; a clear withdraws those at or after its time."""
+        """Add commands; a clear withdraws those at or after its time."""
         for command in commands:
             if command.kind == 'clear':
-                self._awaited = [c for c in self._awaited if c.time < command.time]
+                self._expected = [c for c in self._expected if c.time < command.time]
             elif command.kind == 'strike':
-                self._awaited.append(command)
+                self._expected.append(command)
 
-    def of(self, time: int, pitch: int) -> int | None:
-        """Return how late a note was that the body reports; None if it was not commanded."""
-        near = [c for c in self._awaited if c.pitch == pitch and abs(c.sound - time) <= TOLERANCE]
+    def match(self, time: int, pitch: int) -> Command | None:
+        """Return the strike that a reported note came from; None if it was not commanded."""
+        key = self._body.key_of(pitch)
+        near = [
+            c
+            for c in self._expected
+            if self._body.key_of(c.pitch) == key and abs(c.sound - time) <= MATCH_WINDOW
+        ]
         if not near:
             self.unexpected += 1
             return None
         command = min(near, key=lambda c: abs(c.sound - time))
-        self._awaited.remove(command)
-        return time - command.sound
+        self._expected.remove(command)
+        return command
 
     def forget(self, now: int) -> None:
-        """Give up on strikes that were to sound long ago."""
-        awaited = [c for c in self._awaited if c.sound > now - 2 * TOLERANCE]
-        self.missed += len(self._awaited) - len(awaited)
-        self._awaited = awaited
+        """Count the strikes as missed that were to sound more than a second ago."""
+        expected = [c for c in self._expected if c.sound > now - 2 * MATCH_WINDOW]
+        self.missed += len(self._expected) - len(expected)
+        self._expected = expected

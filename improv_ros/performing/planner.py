@@ -1,6 +1,9 @@
-"""Notes as they come, ahead of time, to commands for a body: what, when, with which striker.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-No clock and no topic: the caller says what came and what time it is. All times are nanoseconds
+"""Planning: from notes, known ahead of time, to commands for the strikers of a body.
+
+It has no clock and no topic: the caller passes the notes and the time. All times are nanoseconds
 of the caller's clock.
 """
 
@@ -11,34 +14,35 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
+from improv_ros.event_text import SECOND, TimedEvent, is_note_off, is_note_on
 from improv_ros.event_text.events import SUSTAIN
 from improv_ros.performing.assignment import (
-    REACTION,
-    ROUNDING,
+    REACTION_TIME,
+    TIMESTAMP_RESOLUTION,
     Assign,
-    Choice,
-    Note,
-    Reach,
-    State,
+    Assignment,
+    PendingNote,
+    Reachability,
+    StrikerState,
     assign_best,
 )
-from improv_ros.performing.body import SECOND, Body
+from improv_ros.performing.body import Body
 from improv_ros.performing.trajectory import Move, Point, Timeline, points_of
-from improv_ros.performing.voices import Voices
+from improv_ros.performing.voices import VoiceTracker
 
-TICK = SECOND // 100  # from one `advance` to the next
-SOON = 2 * TICK  # what is due before the next but one is done now: the next may come late
-MOST_NOTES = 50  # are planned at a time, so that it never takes long
-MEMORY = 2 * SECOND  # how long what is over is kept
+TICK = SECOND // 100  # period in which `advance` is called
+DECISION_MARGIN = 2 * TICK  # decide two ticks early, because the next tick may be late
+MAX_PLANNED_NOTES = 50  # per plan, which bounds the time of a step
+HISTORY = 2 * SECOND  # for which past notes and commands are kept
 
 
 class Command(NamedTuple):
-    """What a body is told to do at a time.
+    """
+    A command to a body.
 
-    kind: 'strike' with a velocity, or 'let_go', each of a striker over a pitch; `sound` is when
-    it is to be heard. 'pedal' with its value as velocity. 'clear' withdraws all commands from its
-    time on, and lets go of everything.
+    kind: 'strike' or 'release' (a striker on a key), 'pedal' (velocity is its value), or 'clear'
+        (withdraws all commands at or after its time, and releases everything).
+    sound: when the strike, release or pedal is to be heard.
     """
 
     time: int
@@ -50,48 +54,53 @@ class Command(NamedTuple):
 
 
 @dataclass
-class Counts:
-    """What became of the notes."""
+class NoteCounts:
+    """How many notes were planned, and with what result."""
 
     received: int = 0
     performed: int = 0
-    folded: int = 0  # of those performed, in another octave than wanted
-    unplayable: int = 0  # the body has no such pitch
-    late: int = 0  # came with less notice than the lookahead
-    dropped: int = 0  # no striker could be there in time
+    folded: int = 0  # of those performed, in another octave
+    unplayable: int = 0  # the body does not have the pitch
+    late: int = 0  # received later than the lookahead before their time
+    dropped: int = 0  # no striker could reach the key in time
     withdrawn: int = 0  # by a clear, before or after they were commanded
 
 
 @dataclass
-class _Arm:
-    """A striker as it is commanded."""
+class _StrikerPlan:
+    """The commands of a striker so far."""
 
-    state: State
-    timeline: Timeline | None  # of its joint; None where it stays
-    held: Note | None = None  # the note whose key it holds, its end not commanded yet
-    strikes: list[Command] = field(default_factory=list)  # that a clear may still withdraw
+    state: StrikerState
+    timeline: Timeline | None  # of its joint; None for a fixed striker
+    held: PendingNote | None = None  # its release is not commanded yet
+    strikes: list[Command] = field(default_factory=list)  # which a clear may still withdraw
 
 
 class Planner:
-    """Decides for one body.
+    """
+    Plans the strikes and moves of one body.
 
-    Every command is given at least `lookahead` before its note sounds; with `at_once` as soon as
-    the note comes, which leaves nothing to choose from: what a greedy body does.
+    lookahead: nanoseconds; every command is returned at least this long before its note sounds.
+    assign: the assignment of notes to strikers.
+    immediate: decide each note as soon as it is received, as a greedy planner does, instead of as
+        late as possible.
     """
 
     def __init__(
-        self, body: Body, lookahead: int, assign: Assign = assign_best, at_once: bool = False
+        self, body: Body, lookahead: int, assign: Assign = assign_best, immediate: bool = False
     ) -> None:
         self.body = body
-        self.counts = Counts()
+        self.counts = NoteCounts()
         self.moves = 0  # commanded so far
         self._lookahead = lookahead
         self._assign = assign
-        self._at_once = at_once
-        self._voices = Voices()
-        self._notes: dict[tuple[int, ...], list[Note]] = {group: [] for group in body.groups}
-        self._plans: dict[tuple[int, ...], list[Choice]] = {}
-        self._open: dict[tuple[int, int], Note] = {}  # note-on taken in, note-off still to come
+        self._immediate = immediate
+        self._voices = VoiceTracker()
+        self._notes: dict[tuple[int, ...], list[PendingNote]] = {
+            group: [] for group in body.groups
+        }
+        self._plans: dict[tuple[int, ...], list[Assignment]] = {}
+        self._unended: dict[tuple[int, int], PendingNote] = {}  # without a note-off so far
         self._pedals: list[TimedEvent] = []
         self._group_of = {
             pitch: group
@@ -99,41 +108,60 @@ class Planner:
             for number in group
             for pitch in body.strikers[number].positions
         }
-        self._arms = [
-            _Arm(State(s.start, 0), Timeline(s.positions[s.start] or 0.0) if s.travel else None)
+        self._number_of = {striker.name: number for number, striker in enumerate(body.strikers)}
+        self._strikers = [
+            _StrikerPlan(
+                StrikerState(s.start, 0),
+                Timeline(s.positions[s.start] or 0.0) if s.travel else None,
+            )
             for s in body.strikers
         ]
+
+    def replace_body(self, body: Body) -> None:
+        """Plan with other latencies and travel times from now on; the keys must be the same."""
+        self.body = body
+        self._plans.clear()
+
+    def joint_at(self, joint: str, time: int) -> float:
+        """Return where a joint should be at a time."""
+        timeline = self._strikers[self._number_of[joint]].timeline
+        assert timeline is not None
+        return timeline.at(time)[0]
 
     @property
     def joints(self) -> list[str]:
         """The names of the joints that move, in the order of `trajectory`."""
         return [
             striker.name
-            for striker, arm in zip(self.body.strikers, self._arms, strict=True)
-            if arm.timeline is not None
+            for striker, plan in zip(self.body.strikers, self._strikers, strict=True)
+            if plan.timeline is not None
         ]
 
     @property
     def waiting(self) -> int:
-        """How many notes are not decided on."""
+        """How many notes are not decided yet."""
         return sum(map(len, self._notes.values()))
 
     def trajectory(self, since: int) -> list[Point]:
-        """Return where the joints are at a time and at every corner of a move after it."""
-        return points_of([arm.timeline for arm in self._arms if arm.timeline is not None], since)
+        """Return the joints at a time and at every breakpoint of a move after it."""
+        return points_of(
+            [striker.timeline for striker in self._strikers if striker.timeline is not None], since
+        )
 
     def wait_until(self, time: int) -> None:
-        """Keep all strikers where they start until a time."""
-        for arm in self._arms:
-            arm.state = arm.state._replace(let_go=max(arm.state.let_go, time))
+        """Plan no strike and no move before a time."""
+        for striker in self._strikers:
+            striker.state = striker.state._replace(
+                released_at=max(striker.state.released_at, time)
+            )
 
     def add(self, events: Iterable[TimedEvent], now: int) -> list[Command]:
-        """Take in notes; return what must be commanded at once: a clear, greedy strikes."""
+        """Add notes; return the commands that cannot wait: a clear, immediate strikes."""
         commands: list[Command] = []
         for event in events:
             if is_note_on(event):
                 self._begin(event, now)
-                if self._at_once:
+                if self._immediate:
                     commands += self.advance(now)
             elif is_note_off(event):
                 self._end(event)
@@ -144,204 +172,203 @@ class Planner:
         return commands
 
     def clear(self, time: int, now: int) -> list[Command]:
-        """Withdraw every note and command from a time on, and let go of all keys then."""
-        time = max(time, now + 1)  # what is due now is done
+        """Withdraw every note and command at or after a time, and release all keys then."""
+        time = max(time, now + 1)  # commands that are due now are carried out
         self._voices.clear(time)
         for group, notes in self._notes.items():
             kept = [note for note in notes if note.time < time]
             self.counts.withdrawn += len(notes) - len(kept)
             self._notes[group] = kept
         self._plans.clear()
-        self._open.clear()
+        self._unended.clear()
         self._pedals = [event for event in self._pedals if event.time < time]
-        for arm in self._arms:
-            self._clear_arm(arm, time)
+        for striker in self._strikers:
+            self._clear_striker(striker, time)
         return [Command(time, 'clear')]
 
     def advance(self, now: int) -> list[Command]:
-        """Return what is to be commanded now, in the order in which it was decided.
+        """
+        Return the commands to publish now, in the order in which they were decided.
 
-        Call this every TICK. A strike may be preceded by a move: see `trajectory`.
+        Call this every TICK. `trajectory` has the moves that precede the strikes.
         """
         commands: list[Command] = []
         for group, notes in self._notes.items():
             if notes:
                 commands += self._advance_group(group, now)
-        for number, arm in enumerate(self._arms):
-            commands += self._let_go_in_time(number, arm, now)
+        for number, striker in enumerate(self._strikers):
+            commands += self._release_in_time(number, striker, now)
         commands += self._move_pedal(now)
         self._forget(now)
         return commands
 
-    # -- what comes ----------------------------------------------------------------------
-
     def _begin(self, event: TimedEvent, now: int) -> None:
-        wanted, velocity, channel = event.values
-        source = (channel, wanted)
+        requested, velocity, channel = event.values
+        source = (channel, requested)
         self.counts.received += 1
         self._voices.begin(source, event.time)
-        self._open.pop(source, None)
-        pitch = self.body.pitch_for(wanted)
+        self._unended.pop(source, None)
+        pitch = self.body.pitch_for(requested)
         if pitch is None:
             self.counts.unplayable += 1
         elif event.time - self._lookahead < now:
             self.counts.late += 1
         else:
             velocity = self.body.velocity_for(velocity)
-            note = Note(event.time, pitch, velocity, wanted, source)
+            note = PendingNote(event.time, pitch, velocity, requested, source)
             group = self._group_of[pitch]
             self._notes[group].append(note)
             self._notes[group].sort(key=attrgetter('time'))
             self._plans.pop(group, None)
-            self._open[source] = note
+            self._unended[source] = note
 
     def _end(self, event: TimedEvent) -> None:
         pitch, _, channel = event.values
         self._voices.end((channel, pitch), event.time)
-        note = self._open.pop((channel, pitch), None)
+        note = self._unended.pop((channel, pitch), None)
         if note is not None:
             note.end = event.time
 
-    # -- strikes -------------------------------------------------------------------------
-
     def _advance_group(self, group: tuple[int, ...], now: int) -> list[Command]:
-        """Command every note up to the last whose time to decide has come."""
+        """Return the commands of every note up to the last one that must be decided now."""
         if not self._due(group, now):
             return []
-        self._plans.pop(group)  # what could be done when it was made may be too late now
+        self._plans.pop(group)  # an old plan may contain departures that are too late now
         count = self._due(group, now)
-        choices = self._plans.pop(group)
-        if count < len(choices):
-            self._plans[group] = choices[count:]
+        assignments = self._plans.pop(group)
+        if count < len(assignments):
+            self._plans[group] = assignments[count:]
         self._notes[group] = self._notes[group][count:]
         commands: list[Command] = []
-        for choice in choices[:count]:
-            if choice.striker is None:
+        for assignment in assignments[:count]:
+            if assignment.striker is None:
                 self.counts.dropped += 1
             else:
-                commands += self._strike(choice.striker, choice, now)
+                commands += self._strike(assignment.striker, assignment, now)
         return commands
 
     def _due(self, group: tuple[int, ...], now: int) -> int:
-        """Return how many notes must be decided on now."""
+        """Return how many notes must be decided now."""
         plan = self._plan(group, now)
-        if self._at_once:
+        if self._immediate:
             return len(plan)
-        due = [self._deadline(choice) <= now + SOON for choice in plan]
+        due = [self._deadline(assignment) <= now + DECISION_MARGIN for assignment in plan]
         return len(due) - due[::-1].index(True) if any(due) else 0
 
-    def _plan(self, group: tuple[int, ...], now: int) -> list[Choice]:
+    def _plan(self, group: tuple[int, ...], now: int) -> list[Assignment]:
         if group not in self._plans:
-            notes = self._notes[group][:MOST_NOTES]
+            notes = self._notes[group][:MAX_PLANNED_NOTES]
             for note in notes:
-                note.weight = self._voices.weight(note.wanted_pitch, note.time)
-            states = [self._arms[number].state for number in group]
+                note.weight = self._voices.weight(note.requested_pitch, note.time)
+            states = [self._strikers[number].state for number in group]
             self._plans[group] = self._assign(self.body, group, states, notes, now)
         return self._plans[group]
 
-    def _deadline(self, choice: Choice) -> int:
-        """Return when a choice must be made known at the latest."""
-        announced = choice.note.time - self._lookahead
-        if choice.striker is None or not self.body.moves:
-            return announced
-        return min(announced, choice.leave_by - REACTION)
+    def _deadline(self, assignment: Assignment) -> int:
+        """Return when the commands of an assignment must be published at the latest."""
+        latest = assignment.note.time - self._lookahead
+        if assignment.striker is None or not self.body.moves:
+            return latest
+        return min(latest, assignment.depart_by - REACTION_TIME)
 
-    def _strike(self, number: int, choice: Choice, now: int) -> list[Command]:
-        note, arm = choice.note, self._arms[number]
-        reach = Reach(self.body, now)
-        command = reach.command_time(note)
-        travel = reach.travel(number, arm.state, note.pitch)
-        # A body that holds its keys leaves as late as it can, any other as soon as it can.
-        leave = choice.leave_by
+    def _strike(self, number: int, assignment: Assignment, now: int) -> list[Command]:
+        note, striker = assignment.note, self._strikers[number]
+        reachability = Reachability(self.body, now)
+        command = reachability.command_time(number, note)
+        travel = reachability.travel(number, striker.state, note.pitch)
+        # A body that holds keys departs as late as possible, any other as early as possible.
+        depart = assignment.depart_by
         if travel and not self.body.holds:
-            leave = max(arm.state.let_go, now + REACTION)
-        commands = self._let_go_before(number, arm, leave, command, now)
+            depart = max(striker.state.released_at, now + REACTION_TIME)
+        commands = self._release_before(number, striker, depart, command, now)
         if travel:
-            self._move(number, arm, note.pitch, leave, leave + travel)
+            self._move(number, striker, note.pitch, depart, depart + travel)
         strike = Command(command, 'strike', number, note.pitch, note.velocity, note.time)
         commands.append(strike)
-        arm.strikes.append(strike)
-        arm.state = reach.after(note)
+        striker.strikes.append(strike)
+        striker.state = reachability.after(number, note)
         if self.body.holds:
-            arm.held = note
+            striker.held = note
         else:
-            commands.append(_let_go(number, note.pitch, arm.state.let_go))
+            commands.append(_release_command(number, note.pitch, striker.state.released_at))
         self.counts.performed += 1
-        self.counts.folded += note.pitch != note.wanted_pitch
+        self.counts.folded += note.pitch != note.requested_pitch
         return commands
 
-    def _move(self, number: int, arm: _Arm, pitch: int, depart: int, arrive: int) -> None:
+    def _move(
+        self, number: int, striker: _StrikerPlan, pitch: int, depart: int, arrive: int
+    ) -> None:
         positions = self.body.strikers[number].positions
-        origin, target = positions[arm.state.pitch], positions[pitch]
-        assert arm.timeline is not None and origin is not None and target is not None
+        origin, target = positions[striker.state.pitch], positions[pitch]
+        assert striker.timeline is not None and origin is not None and target is not None
         self.moves += 1
-        arm.timeline.add(Move(depart, arrive, origin, target, self.body.acceleration))
+        striker.timeline.add(Move(depart, arrive, origin, target, self.body.acceleration))
 
-    # -- letting go ----------------------------------------------------------------------
-
-    def _let_go_before(
-        self, number: int, arm: _Arm, leave: int, command: int, now: int
+    def _release_before(
+        self, number: int, striker: _StrikerPlan, depart: int, command: int, now: int
     ) -> list[Command]:
-        """Let go of the key that is held, in time for the next strike."""
-        if arm.held is None:
+        """Return the release of the held key, in time for the next strike."""
+        if striker.held is None:
             return []
-        latest = min(leave, command - self.body.repeat // 2)
-        end = latest if arm.held.end is None else min(arm.held.end, latest)
-        return [self._release(number, arm, max(end, arm.state.let_go, now))]
+        latest = min(depart, command - self.body.repeat // 2)
+        end = latest if striker.held.end is None else min(striker.held.end, latest)
+        return [self._release(number, striker, max(end, striker.state.released_at, now))]
 
-    def _let_go_in_time(self, number: int, arm: _Arm, now: int) -> list[Command]:
-        """Let go of the key that is held when its note ends, or sooner for the next strike."""
-        note = arm.held
-        if note is None or note.end is None or note.end - self._lookahead > now + SOON:
+    def _release_in_time(self, number: int, striker: _StrikerPlan, now: int) -> list[Command]:
+        """Return the release of the held key when its note ends, or before the next strike."""
+        note = striker.held
+        if note is None or note.end is None or note.end - self._lookahead > now + DECISION_MARGIN:
             return []
         group = self._group_of[note.pitch]
         end = note.end
-        for choice in self._plan(group, now):
-            if choice.striker == number:
-                command = Reach(self.body, now).command_time(choice.note)
-                end = min(end, choice.leave_by, command - self.body.repeat // 2)
+        for assignment in self._plan(group, now):
+            if assignment.striker == number:
+                command = Reachability(self.body, now).command_time(number, assignment.note)
+                end = min(end, assignment.depart_by, command - self.body.repeat // 2)
                 break
         self._plans.pop(group)
-        return [self._release(number, arm, max(end, arm.state.let_go, now))]
+        return [self._release(number, striker, max(end, striker.state.released_at, now))]
 
-    def _release(self, number: int, arm: _Arm, time: int) -> Command:
-        assert arm.held is not None
-        pitch, arm.held = arm.held.pitch, None
-        arm.state = arm.state._replace(let_go=time)
-        return _let_go(number, pitch, time)
+    def _release(self, number: int, striker: _StrikerPlan, time: int) -> Command:
+        assert striker.held is not None
+        pitch, striker.held = striker.held.pitch, None
+        striker.state = striker.state._replace(released_at=time)
+        return _release_command(number, pitch, time)
 
-    def _clear_arm(self, arm: _Arm, time: int) -> None:
-        kept = [strike for strike in arm.strikes if strike.time < time]
-        withdrawn = len(arm.strikes) - len(kept)
+    def _clear_striker(self, striker: _StrikerPlan, time: int) -> None:
+        kept = [strike for strike in striker.strikes if strike.time < time]
+        withdrawn = len(striker.strikes) - len(kept)
         self.counts.withdrawn += withdrawn
         self.counts.performed -= withdrawn
-        arm.strikes = kept
-        # What is on its way to a key goes on, what strikes finishes, and what holds lets go.
-        busy = [max(s.sound + ROUNDING, s.time + self.body.repeat // 2) for s in kept]
-        if arm.timeline is not None:
-            busy.append(arm.timeline.end)
+        striker.strikes = kept
+        # Moves and strikes that have begun are completed; held keys are released.
+        busy = [max(s.sound + TIMESTAMP_RESOLUTION, s.time + self.body.repeat // 2) for s in kept]
+        if striker.timeline is not None:
+            busy.append(striker.timeline.end)
         busy = [end for end in busy if end > time]
-        if arm.held is not None or arm.state.let_go > time or busy:
-            arm.state = arm.state._replace(let_go=max([time, *busy]))
-        arm.held = None
-
-    # -- the rest ------------------------------------------------------------------------
+        if striker.held is not None or striker.state.released_at > time or busy:
+            striker.state = striker.state._replace(released_at=max([time, *busy]))
+        striker.held = None
 
     def _move_pedal(self, now: int) -> list[Command]:
-        due = [e for e in self._pedals if e.time - self._lookahead <= now + SOON]
-        self._pedals = [e for e in self._pedals if e.time - self._lookahead > now + SOON]
+        due = [e for e in self._pedals if e.time - self._lookahead <= now + DECISION_MARGIN]
+        self._pedals = [
+            e for e in self._pedals if e.time - self._lookahead > now + DECISION_MARGIN
+        ]
         return [
             Command(max(e.time, now), 'pedal', velocity=e.values[2], sound=max(e.time, now))
             for e in due
         ]
 
     def _forget(self, now: int) -> None:
-        self._voices.forget(now - MEMORY)
-        for arm in self._arms:
-            if arm.timeline is not None:
-                arm.timeline.forget(now - MEMORY)
-            arm.strikes = [strike for strike in arm.strikes if strike.sound > now - MEMORY]
+        self._voices.forget(now - HISTORY)
+        for striker in self._strikers:
+            if striker.timeline is not None:
+                striker.timeline.forget(now - HISTORY)
+            striker.strikes = [
+                strike for strike in striker.strikes if strike.sound > now - HISTORY
+            ]
 
 
-def _let_go(number: int, pitch: int, time: int) -> Command:
-    return Command(time, 'let_go', number, pitch, sound=time)
+def _release_command(number: int, pitch: int, time: int) -> Command:
+    return Command(time, 'release', number, pitch, sound=time)

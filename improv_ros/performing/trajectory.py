@@ -1,4 +1,7 @@
-"""Where a joint is when: moves from rest to rest within the limits of a body."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The motion of joints: moves from rest to rest within the limits of a body."""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from math import sqrt
 from operator import attrgetter
 from typing import NamedTuple
 
-SECOND = 1_000_000_000
+from improv_ros.event_text import SECOND
 
 
 @dataclass(frozen=True)
 class Move:
-    """A move of one joint from rest to rest, between two times in nanoseconds.
+    """
+    A move of one joint from rest to rest.
 
-    With an acceleration the joint speeds up, cruises and slows down, each as gently as the time
-    allows at that acceleration; without one it moves at one speed.
+    depart, arrive: nanoseconds. origin, target: positions in the unit of the joint.
+    acceleration: the velocity profile is a trapezoid with this acceleration, whose highest speed
+        is as low as the time allows; None is a constant speed.
     """
 
     depart: int
@@ -27,8 +32,8 @@ class Move:
     acceleration: float | None = None
 
     @property
-    def corners(self) -> list[int]:
-        """The times at which the manner of moving changes."""
+    def breakpoints(self) -> list[int]:
+        """The times at which the acceleration changes."""
         if self.acceleration is None:
             return [self.depart, self.arrive]
         ramp = self._ramp()
@@ -36,20 +41,20 @@ class Move:
         return [self.depart, self.depart + ramp_ns, self.arrive - ramp_ns, self.arrive]
 
     def at(self, time: int) -> tuple[float, float]:
-        """Return (position, speed) at a time; the speed just after it."""
+        """Return (position, velocity) at a time; the velocity right after it."""
         if time < self.depart:
             return self.origin, 0.0
         if time >= self.arrive:
             return self.target, 0.0
-        length = (self.arrive - self.depart) / SECOND
-        way = self.target - self.origin
+        duration = (self.arrive - self.depart) / SECOND
+        distance = self.target - self.origin
         passed = (time - self.depart) / SECOND
         if self.acceleration is None:
-            return self.origin + way * passed / length, way / length
+            return self.origin + distance * passed / duration, distance / duration
         ramp = self._ramp()
-        cruise = way / (length - ramp)
+        cruise = distance / (duration - ramp)
         gain = cruise / ramp
-        left = length - passed
+        left = duration - passed
         if passed <= ramp:
             return self.origin + gain * passed * passed / 2, gain * passed
         if left <= ramp:
@@ -57,17 +62,17 @@ class Move:
         return self.origin + cruise * (passed - ramp / 2), cruise
 
     def _ramp(self) -> float:
-        """Return the seconds of speeding up at full acceleration that make the way in time."""
+        """Return the seconds of acceleration, with which the move takes the given time."""
         assert self.acceleration is not None
-        length = (self.arrive - self.depart) / SECOND
-        way = abs(self.target - self.origin)
-        # way = acceleration * ramp * (length - ramp)
-        root = sqrt(max(0.0, length * length - 4 * way / self.acceleration))
-        return (length - root) / 2
+        duration = (self.arrive - self.depart) / SECOND
+        distance = abs(self.target - self.origin)
+        # way = acceleration * ramp * (duration - ramp)
+        root = sqrt(max(0.0, duration * duration - 4 * distance / self.acceleration))
+        return (duration - root) / 2
 
 
 class Point(NamedTuple):
-    """All joints of a body at one time."""
+    """The positions and velocities of all joints at one time."""
 
     time: int
     positions: tuple[float, ...]
@@ -75,7 +80,7 @@ class Point(NamedTuple):
 
 
 class Timeline:
-    """One joint's moves, one after the other."""
+    """The moves of one joint, in the order of time."""
 
     def __init__(self, position: float) -> None:
         self._start = position
@@ -83,36 +88,37 @@ class Timeline:
 
     @property
     def end(self) -> int:
-        """When the last move is over; 0 if there is none."""
+        """When the last move ends; 0 if there is none."""
         return self._moves[-1].arrive if self._moves else 0
 
     def add(self, move: Move) -> None:
-        """Append a move; it may not begin before the last one is over."""
+        """Append a move, which may not begin before the last one ends."""
         assert move.depart >= self.end
         self._moves.append(move)
 
     def at(self, time: int) -> tuple[float, float]:
-        """Return (position, speed) at a time."""
+        """Return (position, velocity) at a time."""
         index = bisect_right(self._moves, time, key=attrgetter('depart')) - 1
         return self._moves[index].at(time) if index >= 0 else (self._start, 0.0)
 
-    def corners(self, since: int) -> list[int]:
-        """Return the times after `since` at which the manner of moving changes."""
-        return [time for move in self._moves for time in move.corners if time > since]
+    def breakpoints(self, since: int) -> list[int]:
+        """Return the breakpoints of all moves after `since`."""
+        return [time for move in self._moves for time in move.breakpoints if time > since]
 
     def forget(self, before: int) -> None:
-        """Drop the moves that were over before a time."""
+        """Forget the moves that ended before a time."""
         while self._moves and self._moves[0].arrive <= before:
             self._start = self._moves.pop(0).target
 
 
 def points_of(timelines: Sequence[Timeline], since: int) -> list[Point]:
-    """Return where all joints are at `since` and at every corner of a move after it.
-
-    Straight lines between the positions, or cubics that meet the velocities too, give back the
-    moves exactly.
     """
-    times = {since}.union(*(timeline.corners(since) for timeline in timelines))
+    Return the points of all joints at `since` and at every breakpoint of a move after it.
+
+    Linear interpolation of the positions, or cubic interpolation of positions and velocities as
+    a joint trajectory controller does it, gives the moves exactly.
+    """
+    times = {since}.union(*(timeline.breakpoints(since) for timeline in timelines))
     points = []
     for time in sorted(times):
         states = [timeline.at(time) for timeline in timelines]

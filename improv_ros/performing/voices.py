@@ -1,13 +1,16 @@
-"""Which notes are heard most: melody and bass before what lies between."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The weights of notes: melody and bass are heard more than inner voices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from improv_ros.performing.body import SECOND
+from improv_ros.event_text import SECOND
 
-CHORD = SECOND // 20  # onsets this near to each other are one chord
-MELODY, BASS, INNER = 2.0, 1.5, 1.0
+CHORD = SECOND // 20  # onsets within this time are one chord
+MELODY, BASS, INNER = 2.0, 1.5, 1.0  # weights
 
 
 @dataclass
@@ -17,37 +20,37 @@ class _Sound:
     end: int | None
 
 
-class Voices:
-    """What sounds when, as far as it is known, and so which voice a note belongs to."""
+class VoiceTracker:
+    """Tracks which notes sound when, as far as is known, and so the voice of each note."""
 
     def __init__(self) -> None:
         self._sounds: list[_Sound] = []
         self._open: dict[tuple[int, int], _Sound] = {}  # by (channel, pitch)
 
     def begin(self, source: tuple[int, int], time: int) -> None:
-        """Take in a note's beginning; source: (channel, pitch)."""
+        """Add the beginning of a note; source: (channel, pitch)."""
         sound = _Sound(source[1], time, None)
         self._sounds.append(sound)
         self._open[source] = sound
 
     def end(self, source: tuple[int, int], time: int) -> None:
-        """Take in a note's end."""
+        """Add the end of a note."""
         if source in self._open:
             self._open.pop(source).end = time
 
     def clear(self, time: int) -> None:
-        """Take in that all ends at a time, and what was to come does not."""
+        """End all notes at a time, and remove those that begin later."""
         self._sounds = [sound for sound in self._sounds if sound.begin < time]
         for sound in self._sounds:
             sound.end = time if sound.end is None else min(sound.end, time)
         self._open.clear()
 
     def forget(self, before: int) -> None:
-        """Drop what was over before a time."""
+        """Forget the notes that ended before a time."""
         self._sounds = [s for s in self._sounds if s.end is None or s.end > before]
 
     def weight(self, pitch: int, time: int) -> float:
-        """Return what a note is worth: the highest of what sounds most, then the lowest."""
+        """Return MELODY for the highest note that sounds, BASS for the lowest, else INNER."""
         together = [
             sound.pitch
             for sound in self._sounds

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Bags written, read back by another library, cut off and damaged."""
 
 from __future__ import annotations
@@ -17,10 +20,9 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 import yaml
 
+from improv_ros.bags.bag_format import AUDIO, MESSAGE_TYPES, STRING, BagError
 from improv_ros.bags.bag_reader import Recorded, read_bag
 from improv_ros.bags.bag_writer import BagWriter
-from improv_ros.bags.errors import BagError
-from improv_ros.bags.message_types import AUDIO, MESSAGE_TYPES, STRING
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 TOPICS = {'/improv/heard_notes': STRING, '/improv/audio': AUDIO}
@@ -86,13 +88,13 @@ def test_the_metadata_say_what_rosbag2_writes(tmp_path: Path) -> None:
     assert '&id' not in (tmp_path / 'ours/metadata.yaml').read_text()
 
 
-def test_we_read_what_we_and_others_write(tmp_path: Path) -> None:
+def test_bags_of_ours_and_of_rosbags_are_read(tmp_path: Path) -> None:
     write(tmp_path / 'ours')
     expected = [
         Recorded('/improv/heard_notes', 10**18 + i, string(f'message {i}')) for i in range(5)
     ]
     bag = read_bag(tmp_path / 'ours')
-    assert (bag.messages, bag.topics, bag.broken_off) == (expected, TOPICS, False)
+    assert (bag.messages, bag.topics, bag.truncated) == (expected, TOPICS, False)
     assert read_bag(tmp_path / 'ours/ours_0.mcap').messages == expected
 
     theirs = Writer(tmp_path / 'theirs', version=9, storage_plugin=StoragePlugin.MCAP)
@@ -119,7 +121,7 @@ def test_a_killed_recorder_leaves_a_whole_bag(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     bag = read_bag(tmp_path / 'bag')
     assert len(bag.messages) == 1000
-    assert not bag.broken_off
+    assert not bag.truncated
     with Reader(tmp_path / 'bag') as reader:
         assert reader.message_count == len(list(reader.messages())) == 1000
 
@@ -137,7 +139,7 @@ def test_a_file_cut_anywhere_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     for size in range(8, len(whole), 7):
         file.write_bytes(whole[:size])
         cut = read_bag(tmp_path / 'bag')
-        assert cut.broken_off
+        assert cut.truncated
         assert [m.data for m in cut.messages] == [string(str(i)) for i in range(len(cut.messages))]
         assert len(cut.messages) >= sum(end <= size for end in ends)
 
@@ -159,7 +161,7 @@ def test_damage_is_a_sentence_or_does_no_harm(tmp_path: Path, position: int, val
 
 def test_a_bag_is_not_overwritten(tmp_path: Path) -> None:
     write(tmp_path / 'bag')
-    with pytest.raises(BagError, match='is there already'):
+    with pytest.raises(BagError, match='exists already'):
         BagWriter(tmp_path / 'bag', TOPICS)
     (tmp_path / 'file').write_text('')
     with pytest.raises(BagError, match='file'):
@@ -168,14 +170,14 @@ def test_a_bag_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
     for path, reason in (
-        ('nowhere', 'not there'),
+        ('nowhere', 'does not exist'),
         ('', 'neither metadata'),
-        ('song.mid', 'no MCAP file'),
-        ('empty.mcap', 'no MCAP file'),
+        ('song.mid', 'not an MCAP file'),
+        ('empty.mcap', 'not an MCAP file'),
         ('torn', 'does not describe'),
         ('list', 'does not describe'),
         ('sqlite', 'stored as sqlite3'),
-        ('missing', 'not there'),
+        ('missing', 'does not exist'),
     ):
         if path == 'song.mid':
             (tmp_path / path).write_bytes(b'MThd 1234567890')

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Live messages moved to the time of their replay."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Generated events, texts and MIDI files."""
 
 from hypothesis import strategies as st

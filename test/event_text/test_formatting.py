@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Writing event text, and that it reads back."""
 
 from event_text_strategies import texts
@@ -13,8 +16,8 @@ def test_one_track_has_no_track_line():
 
 
 def test_tracks_and_header():
-    text = Text(500, [[Event(0, 'cl', ())], []], at=5_000_000_001, sequence=7)
-    assert format_text(text) == 'rs_500\nat_5_1\nsq_7\ntr_0\n0_cl\ntr_1\n'
+    text = Text(500, [[Event(0, 'cl', ())], []], at=5_000_000_001, sequence=7, publisher='0f')
+    assert format_text(text) == 'rs_500\nat_5_1\nsq_7\nid_0f\ntr_0\n0_cl\ntr_1\n'
 
 
 def test_a_last_field_is_left_out_at_its_default():
@@ -45,7 +48,14 @@ def test_what_cannot_be_written_is_named(event, reason):
 
 
 @pytest.mark.parametrize(
-    'text', [Text(40_000), Text(480, at=-1), Text(480, sequence=-1), Text(480, at=2**63)]
+    'text',
+    [
+        Text(40_000),
+        Text(480, at=-1),
+        Text(480, sequence=-1),
+        Text(480, at=2**63),
+        Text(480, publisher=''),
+    ],
 )
 def test_a_header_that_cannot_be_written(text):
     with pytest.raises(EventTextError):

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whatever comes in, a reader returns a result or raises its own error, and nothing else."""
 
 import io

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """MIDI files to text and back."""
 
 import io
@@ -120,7 +123,7 @@ def test_one_track_of_several():
         midi_to_text(midi, kinds=['xx'])
 
 
-def test_the_ticks_that_mido_forgets():
+def test_ticks_of_meta_events_that_mido_drops_are_kept():
     track = b'\x60\xff\x7e\x01\x05' + b'\x10\x90\x3c\x40' + b'\x00\xff\x2f\x00'
     data = b'MThd\0\0\0\6\0\0\0\1\1\xe0MTrk' + len(track).to_bytes(4, 'big') + track
     midi = read_midi(io.BytesIO(data))

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`improv parse` and `improv render`, as processes."""
 
 from array import array
@@ -29,7 +32,7 @@ def song(tmp_path):
     return path
 
 
-def test_files(song, tmp_path):
+def test_a_midi_file_survives_parse_and_render(song, tmp_path):
     text, again = tmp_path / 'song.txt', tmp_path / 'again.mid'
     assert improv('parse', song, '-o', text).returncode == 0
     assert text.read_text() == TEXT + '0_mt_47\n'
@@ -51,7 +54,7 @@ def test_windows_line_ends_are_taken(tmp_path):
     assert len(read_midi(target).tracks[0]) == 5
 
 
-def test_sound(tmp_path):
+def test_text_is_rendered_to_a_wav_file(tmp_path):
     target = tmp_path / 'song.wav'
     text = b'rs_500\n1000_no_60_100\n500_no_60_0\n'
     rendered = improv('render', '-', '-o', target, data=text)
@@ -99,7 +102,7 @@ def test_a_reader_that_leaves_early(song, tmp_path):
         (['parse', 'song.mid', '-o', 'none/x.txt'], 1, 'none/x.txt: No such file'),
         (['render', 'bad.txt', '-o', 'x.mid'], 1, "bad.txt: line 2, '0_no_60': no is written"),
         (['render', 'bad.txt', '-o', 'x.ogg'], 2, 'x.ogg ends neither in .mid nor in .wav'),
-        (['render', 'clear.txt', '-o', 'x.mid'], 1, 'cl is no MIDI message'),
+        (['render', 'clear.txt', '-o', 'x.mid'], 1, 'cl is not a MIDI message'),
         (['render', 'none.txt', '-o', 'x.mid'], 1, 'none.txt: No such file'),
         (['render', 'bad.txt'], 2, 'required: -o'),
     ],

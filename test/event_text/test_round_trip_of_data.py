@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every MIDI file of the data sets beside the repository goes to text and comes back."""
 
 from concurrent.futures import ProcessPoolExecutor
@@ -40,9 +43,12 @@ def difference(path):
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason='the data sets are not here')
-def test_every_file_comes_back_the_same():
+@pytest.mark.parametrize('step', [pytest.param(1, marks=pytest.mark.nightly), 150])
+def test_every_file_comes_back_the_same(step):
     paths = sorted(path for path in DATA.rglob('*.mid*') if path.suffix in ('.mid', '.midi'))
     assert len(paths) > 1900
     with ProcessPoolExecutor(2) as pool:
-        differences = [found for found in pool.map(difference, paths, chunksize=8) if found]
+        differences = [
+            found for found in pool.map(difference, paths[::step], chunksize=8) if found
+        ]
     assert differences == []

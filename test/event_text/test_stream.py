@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Live messages: whatever happens on the way, no note is left unmatched."""
 
 from event_text_strategies import live_events
@@ -7,6 +10,7 @@ import pytest
 
 from improv_ros.event_text import (
     LIVE_LIMITS,
+    SECOND,
     EventTextError,
     StreamReader,
     StreamWriter,
@@ -20,8 +24,7 @@ from improv_ros.event_text import (
     parse,
     to_timed,
 )
-
-SECOND = 10**9
+from improv_ros.event_text.stream import MAX_CLOCK_NOISE
 
 
 def key(event):
@@ -251,6 +254,50 @@ def test_a_malformed_message_changes_nothing(text):
         reader.read(text)
     assert reader.read('rs_500\nat_2_0\nsq_1\n0_no_60_0') == [note_off(2 * SECOND, 60)]
     assert (reader.lost, reader.restarts, reader.unmatched) == (0, 0, 0)
+
+
+steps = st.integers(0, 3 * SECOND // 1000)
+
+
+@given(
+    st.lists(st.tuples(st.lists(steps, min_size=1, max_size=6), st.integers(-1, 1)), max_size=40),
+    st.sampled_from([1, 500, 32_767]),
+)
+def test_what_is_in_order_is_read_in_order(messages, resolution):
+    """Neither rounding to ticks nor the reading of two clocks one after the other upsets it."""
+    writer, reader = StreamWriter(resolution), StreamReader()
+    tick = SECOND // (2 * resolution)
+    now, latest = 100 * SECOND, 0
+    for steps_of_a_message, wavering in messages:
+        events = []
+        for step in steps_of_a_message:
+            now += step
+            events.append(note_on(now, 60, 64))
+        shift = wavering * MAX_CLOCK_NOISE // 3
+        read = [event for text in writer.write(events, shift) for event in reader.read(text)]
+        times = [event.time for event in read if is_note_on(event)]
+        assert times == sorted(times) and times[0] >= latest
+        late = [time - event.time - shift for time, event in zip(times, events, strict=True)]
+        assert -tick - 1 <= min(late) and max(late) <= MAX_CLOCK_NOISE + 2 * tick
+        latest = times[-1]
+
+
+def test_a_clock_that_was_set_back_and_a_clear_are_believed():
+    writer = StreamWriter()
+    writer.write([note_on(10 * SECOND, 60, 64)])
+    (set_back,) = writer.write([note_on(11 * SECOND, 62, 64)], -5 * SECOND)
+    assert parse(set_back).at == 6 * SECOND
+    (cleared,) = writer.write([clear(11 * SECOND - 1)], -5 * SECOND)
+    assert parse(cleared).at == 6 * SECOND - 1
+
+
+def test_each_writer_has_an_id_of_its_own():
+    texts = [writer.write([clear(0)])[0] for writer in (StreamWriter(), StreamWriter())]
+    assert parse(texts[0]).publisher != parse(texts[1]).publisher
+    (text,) = StreamWriter(publisher='5f3a9c').write([clear(0)])
+    assert text == 'rs_500\nat_0_0\nsq_0\nid_5f3a9c\n0_cl\n'
+    with pytest.raises(ValueError, match='id'):
+        StreamWriter(publisher='the robot')
 
 
 def test_what_the_writer_refuses_takes_no_number():

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Ticks and times."""
 
 from event_text_strategies import live_events, texts
@@ -65,7 +68,7 @@ def test_smpte_ticks_know_no_tempo(frames, ticks, nanoseconds):
 @pytest.mark.parametrize('resolution', [0, -6400])
 def test_a_tick_without_length(resolution):
     with pytest.raises(ValueError, match='no length'):
-        TempoMap(Text(resolution))
+        TempoMap(resolution)
 
 
 @settings(max_examples=50)
@@ -77,7 +80,7 @@ def test_times_never_go_back(text):
 
 
 @given(st.lists(live_events, max_size=40), st.integers(0, 10**18))
-def test_timed_events_go_and_come(events, origin):
+def test_timed_events_survive_conversion_to_text_and_back(events, origin):
     events = [event._replace(time=event.time + origin) for event in events]
     text = from_timed(events)
     assert to_timed(text) == sorted(events, key=lambda event: event.time)

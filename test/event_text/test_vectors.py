@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The Python reader against the vectors that readers in other languages pass too."""
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ def test_there_are_vectors_of_both_sorts() -> None:
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_python_passes(name: str) -> None:
+def test_the_python_reader_passes_the_vectors(name: str) -> None:
     reader = StreamReader()
     for text, expected in CASES[name]:
         if expected == REFUSED:

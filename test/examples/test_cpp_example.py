@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The C++ robot: its event text against the vectors and damaged messages, its node by type."""
 
 from __future__ import annotations
@@ -81,6 +84,7 @@ def test_it_passes_the_shared_vectors(try_vectors: Path) -> None:
     assert result.stdout == f'{sum(map(len, cases().values()))} messages, 0 wrong\n'
 
 
+@pytest.mark.nightly
 def test_it_makes_of_damaged_messages_what_python_makes(try_vectors: Path, tmp_path: Path) -> None:
     source = random.Random(1)
     messages = [text for case in cases().values() for text, _ in case]
@@ -100,6 +104,7 @@ def test_it_makes_of_damaged_messages_what_python_makes(try_vectors: Path, tmp_p
     assert len(damaged) > 1000
 
 
+@pytest.mark.nightly
 def test_the_robot_compiles_and_strikes_until_it_is_cleared(tmp_path: Path) -> None:
     (tmp_path / 'rclcpp').mkdir()
     (tmp_path / 'rclcpp/rclcpp.hpp').write_text(RCLCPP)
@@ -122,11 +127,12 @@ def test_the_robot_compiles_and_strikes_until_it_is_cleared(tmp_path: Path) -> N
         'strike 60 with velocity 64',
         'strike 64 with velocity 80',
         'message skipped: line 1: a text begins with rs_<resolution>',
-        'let go of 60',
-        'let go of 64',
+        'release 60',
+        'release 64',
     ]
 
 
+@pytest.mark.nightly
 def test_cmake_builds_and_checks_it_without_ros(tmp_path: Path) -> None:
     for command in (
         ['cmake', '-S', str(CPP), '-B', str(tmp_path)],

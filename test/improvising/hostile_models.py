@@ -1,4 +1,7 @@
-"""Model files made to do harm: each would make a marker file if what it holds were executed."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Model files with hostile contents: if executed, each would create a marker file."""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import shutil
 import zipfile
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL
+from improv_ros.improvising.network.improviser_runtime import DEFAULT_MODEL
 
 
 def shipped_to(folder: Path) -> Path:
@@ -20,7 +23,7 @@ def shipped_to(folder: Path) -> Path:
 
 
 def rewritten(path: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
-    """Change one member of a `.keras` file, or add it."""
+    """Change or add one member of a `.keras` file."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[member] = change(members.get(member, b''))
@@ -31,7 +34,7 @@ def rewritten(path: Path, member: str, change: Callable[[bytes], bytes]) -> Path
 
 
 def lambda_model(folder: Path, marker: Path) -> Path:
-    """A whole Keras model whose one layer is Python code, marshalled."""
+    """Return a Keras model whose only layer is marshalled Python code."""
     import keras
 
     path = shipped_to(folder)
@@ -44,7 +47,7 @@ def lambda_model(folder: Path, marker: Path) -> Path:
 
 
 def called_on_loading(folder: Path, marker: Path) -> Path:
-    """The shipped network, its description changed to one that calls a function of Python."""
+    """Return the shipped network with a configuration that calls a Python function."""
     call = {
         'module': 'pathlib',
         'class_name': 'Path.touch',
@@ -64,24 +67,24 @@ def called_on_loading(folder: Path, marker: Path) -> Path:
     return rewritten(shipped_to(folder), 'config.json', hostile)
 
 
-def lambda_in_the_description(folder: Path, marker: Path) -> Path:
-    """The shipped network's numbers, with the description of the model that is code."""
+def lambda_in_the_configuration(folder: Path, marker: Path) -> Path:
+    """Return the weights of the shipped network with the configuration of `lambda_model`."""
     code = lambda_model(folder / 'code', marker)
     with zipfile.ZipFile(code) as archive:
         description = archive.read('config.json')
     return rewritten(shipped_to(folder), 'config.json', lambda _: description)
 
 
-def climbing_out(folder: Path, marker: Path) -> Path:
-    """The shipped network, with files that unpack outside the folder they are unpacked into."""
+def with_outside_paths(folder: Path, marker: Path) -> Path:
+    """Return the shipped network with members whose paths are outside the archive (zip slip)."""
     path = shipped_to(folder)
     for member in (f'../../../../../../../..{marker}', str(marker), f'assets/../..{marker}'):
         rewritten(path, member, lambda _: b'made')
     return path
 
 
-def lending_a_file(folder: Path) -> Path:
-    """A file whose numbers are said to stand in another file of this machine."""
+def with_external_links(folder: Path) -> Path:
+    """Return a file whose weights are links to another file (HDF5 external links)."""
     import h5py
 
     path = shipped_to(folder)
@@ -101,7 +104,7 @@ def lending_a_file(folder: Path) -> Path:
 
 
 def crashing_litert(folder: Path) -> Path:
-    """The shipped network with an operation whose input is missing: LiteRT crashes on it."""
+    """Return the shipped network with an operation without its input: LiteRT crashes."""
     from ai_edge_litert import schema_py_generated as schema
     import flatbuffers
 
@@ -118,7 +121,7 @@ def crashing_litert(folder: Path) -> Path:
 
 
 def file_writing_litert(folder: Path, marker: Path) -> Path:
-    """A LiteRT file that writes a file by an operation of TensorFlow."""
+    """Return a LiteRT file that writes a file with a TensorFlow operation."""
     import tensorflow as tf
 
     path = shipped_to(folder).with_suffix('.tflite')

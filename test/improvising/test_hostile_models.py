@@ -1,4 +1,7 @@
-"""Hostile model files: nothing in them is executed, and no damage reaches this process."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Hostile model files: nothing in them is executed, and they do not crash this process."""
 
 from __future__ import annotations
 
@@ -10,57 +13,63 @@ import shutil
 
 from hostile_models import (
     called_on_loading,
-    climbing_out,
     crashing_litert,
     file_writing_litert,
-    lambda_in_the_description,
+    lambda_in_the_configuration,
     lambda_model,
-    lending_a_file,
     shipped_to,
+    with_external_links,
+    with_outside_paths,
 )
 import numpy as np
 import pytest
 
-from improv_ros.improvising.runtime import DEFAULT_MODEL, Memory, load_runtime
-from improv_ros.improvising.vocabulary import FIRST_STEP, Step
-from improv_ros.inference.errors import ModelError
+from improv_ros.improvising.network.improviser_runtime import (
+    DEFAULT_MODEL,
+    NetworkState,
+    load_runtime,
+)
+from improv_ros.improvising.network.vocabulary import FIRST_STEP, Step
+from improv_ros.inference.model_error import ModelError
 
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """Name a file that a hostile model would make."""
+    """Return the path of the file that a hostile model would create."""
     return tmp_path / 'executed'
 
 
 def test_a_model_that_is_python_code_is_refused_by_name(tmp_path: Path, marker: Path) -> None:
     path = lambda_model(tmp_path / 'model', marker)
-    with pytest.raises(ModelError, match=f'{path} is damaged or no model of 512 units'):
+    with pytest.raises(ModelError, match=f'{path} is damaged or not a model of 512 units'):
         load_runtime(path, 'tensorflow')
     assert not marker.exists()
 
 
 @pytest.fixture(scope='module')
-def shipped_memory() -> Memory:
-    """Provide what the shipped network remembers of its first step, by TensorFlow."""
+def shipped_state() -> NetworkState:
+    """Return the state of the shipped network after its first step, by TensorFlow."""
     runtime = load_runtime('', 'tensorflow')
     return runtime.advance(runtime.start(), FIRST_STEP)
 
 
-@pytest.mark.parametrize('make', [called_on_loading, lambda_in_the_description, climbing_out])
-def test_of_a_keras_file_only_the_numbers_are_read(
-    tmp_path: Path, marker: Path, make: Callable[[Path, Path], Path], shipped_memory: Memory
+@pytest.mark.parametrize(
+    'make', [called_on_loading, lambda_in_the_configuration, with_outside_paths]
+)
+def test_only_the_weights_are_read_from_a_keras_file(
+    tmp_path: Path, marker: Path, make: Callable[[Path, Path], Path], shipped_state: NetworkState
 ) -> None:
     path = make(tmp_path / 'model', marker)
     before = sorted(tmp_path.rglob('*'))
     tampered = load_runtime(path, 'tensorflow')
-    memory = tampered.advance(tampered.start(), FIRST_STEP)
-    np.testing.assert_array_equal(memory.h, shipped_memory.h)
+    state = tampered.advance(tampered.start(), FIRST_STEP)
+    np.testing.assert_array_equal(state.h, shipped_state.h)
     assert sorted(tmp_path.rglob('*')) == before and not marker.exists()
 
 
-def test_a_keras_file_cannot_borrow_another_file(tmp_path: Path) -> None:
+def test_a_keras_file_cannot_link_to_another_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match='damaged'):
-        load_runtime(lending_a_file(tmp_path / 'model'), 'tensorflow')
+        load_runtime(with_external_links(tmp_path / 'model'), 'tensorflow')
 
 
 def test_a_litert_file_cannot_call_tensorflow(tmp_path: Path, marker: Path) -> None:
@@ -72,12 +81,12 @@ def test_a_litert_file_cannot_call_tensorflow(tmp_path: Path, marker: Path) -> N
 
 def test_a_litert_file_that_crashes_is_refused_by_name(tmp_path: Path) -> None:
     path = crashing_litert(tmp_path / 'model')
-    with pytest.raises(ModelError, match=f'{path} is damaged: loading it ended in SIG'):
+    with pytest.raises(ModelError, match=f'{path} is damaged: loading it ended with SIG'):
         load_runtime(path, 'litert')
 
 
 @pytest.mark.parametrize('suffix', ['.tflite', '.keras'])
-def test_garbage_and_what_is_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_garbage_and_truncated_files_are_refused(tmp_path: Path, suffix: str) -> None:
     path = shipped_to(tmp_path).with_suffix(suffix)
     whole = DEFAULT_MODEL.with_suffix(suffix).read_bytes()
     garbage = random.Random(1).randbytes(20_000)
@@ -88,7 +97,7 @@ def test_garbage_and_what_is_cut_short_is_refused(tmp_path: Path, suffix: str) -
 
 
 @pytest.mark.parametrize('units', ['512', 512.0, True, 0, -1, 10**12, [512], None])
-def test_a_description_that_asks_for_the_impossible_is_refused(tmp_path: Path, units) -> None:
+def test_a_description_with_invalid_sizes_is_refused(tmp_path: Path, units) -> None:
     path = shipped_to(tmp_path)
     about = json.loads(path.with_suffix('.json').read_text())
     path.with_suffix('.json').write_text(json.dumps({**about, 'units': units}))
@@ -96,7 +105,7 @@ def test_a_description_that_asks_for_the_impossible_is_refused(tmp_path: Path, u
         load_runtime(path)
 
 
-def test_a_sound_litert_file_passes_its_trial(tmp_path: Path) -> None:
+def test_a_valid_litert_file_passes_the_sandbox(tmp_path: Path) -> None:
     path = shipped_to(tmp_path).with_suffix('.tflite')
     shutil.copy(DEFAULT_MODEL, path)
     assert load_runtime(path, 'litert').advance(load_runtime().start(), Step(0, 40, 16)).h.any()

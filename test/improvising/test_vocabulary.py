@@ -1,20 +1,23 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from improv_ros.event_text import TimedEvent, clear, control_change, note_off, note_on
-from improv_ros.improvising.vocabulary import (
+from improv_ros.event_text import SECOND, TimedEvent, clear, control_change, note_off, note_on
+from improv_ros.improvising.network.vocabulary import (
+    EVENT_TYPES,
     KEYS,
     PEDAL_DOWN,
     PEDAL_UP,
     RELEASE,
     TICK,
-    TIME_VALUES,
-    TIMES,
-    VELOCITIES,
-    WHATS,
-    Keyboard,
+    TICKS_OF_BIN,
+    TIME_BINS,
+    VELOCITY_BINS,
+    KeyboardState,
     decode,
     encode,
     key_of,
@@ -24,7 +27,6 @@ from improv_ros.improvising.vocabulary import (
     velocity_value,
 )
 
-SECOND = 1_000_000_000
 BYTE = st.integers(0, 127)
 CHANNEL = st.integers(0, 15)
 ANY_EVENT = st.one_of(
@@ -49,13 +51,13 @@ def any_events(draw):
 
 
 @given(any_events())
-def test_takes_in_any_event_text_and_never_moves_a_key_twice(events):
+def test_encodes_any_event_text_and_never_presses_a_key_that_is_down(events):
     steps = encode(events)
     assert steps.shape == (len(steps), 3)
     down, pedal = set(), False
     for time, what, velocity in steps.tolist():
-        assert 0 <= time < TIMES and 0 <= what < WHATS
-        assert (1 <= velocity <= VELOCITIES) if what < KEYS else velocity == 0
+        assert 0 <= time < TIME_BINS and 0 <= what < EVENT_TYPES
+        assert (1 <= velocity <= VELOCITY_BINS) if what < KEYS else velocity == 0
         if what < KEYS:
             assert what not in down
             down.add(what)
@@ -67,7 +69,7 @@ def test_takes_in_any_event_text_and_never_moves_a_key_twice(events):
 
 
 @given(any_events())
-def test_what_was_encoded_decodes_to_events_that_encode_alike(events):
+def test_encoding_decoded_steps_returns_them(events):
     steps = encode(events)
     again = encode(decode(steps))
     if len(steps):
@@ -75,7 +77,7 @@ def test_what_was_encoded_decodes_to_events_that_encode_alike(events):
     np.testing.assert_array_equal(again, steps)
 
 
-def test_a_performance_on_the_grid_comes_back_exactly():
+def test_a_performance_in_whole_ticks_is_decoded_exactly():
     events = [
         note_on(0, 60, 62),
         note_on(10 * TICK, 64, 90),
@@ -89,20 +91,20 @@ def test_a_performance_on_the_grid_comes_back_exactly():
 
 @given(st.integers(0, 8 * SECOND))
 def test_a_wait_is_off_by_half_a_tick_or_two_percent(wait):
-    heard = TIME_VALUES[time_bin((wait + TICK // 2) // TICK)] * TICK
+    heard = TICKS_OF_BIN[time_bin((wait + TICK // 2) // TICK)] * TICK
     assert abs(heard - wait) <= max(TICK // 2, wait * 0.021 + TICK // 2)
 
 
-def test_longer_waits_count_as_the_longest_and_waits_backwards_as_none():
-    assert time_bin(10**9) == TIMES - 1
+def test_waits_beyond_the_range_are_clipped():
+    assert time_bin(10**9) == TIME_BINS - 1
     assert time_bin(-5) == 0
-    assert time_bins(np.array([-5, 0, 63, 10**9])).tolist() == [0, 0, 63, TIMES - 1]
-    assert (np.diff(TIME_VALUES) > 0).all()
+    assert time_bins(np.array([-5, 0, 63, 10**9])).tolist() == [0, 0, 63, TIME_BINS - 1]
+    assert (np.diff(TICKS_OF_BIN) > 0).all()
 
 
 @given(st.integers(1, 127))
 def test_velocity_is_off_by_two_at_most(velocity):
-    assert 1 <= velocity_bin(velocity) <= VELOCITIES
+    assert 1 <= velocity_bin(velocity) <= VELOCITY_BINS
     assert abs(velocity_value(velocity_bin(velocity)) - velocity) <= 2
     assert 1 <= velocity_value(velocity_bin(velocity)) <= 127
 
@@ -116,9 +118,9 @@ def test_pitches_move_into_the_piano_by_octaves(pitch):
         assert key == pitch - 21
 
 
-def test_rounding_never_adds_up():
+def test_rounding_errors_do_not_add_up():
     events = [note_on(i * 14_900_000, 60 + i % 2, 64) for i in range(1000)]
-    total = TIME_VALUES[encode(events)[:, 0]].sum() * TICK
+    total = TICKS_OF_BIN[encode(events)[:, 0]].sum() * TICK
     assert abs(total - events[-1].time) <= TICK
 
 
@@ -136,7 +138,7 @@ def test_rounding_never_adds_up():
         (clear(0), [(RELEASE + 39, 0)]),
     ],
 )
-def test_folding(event, moves):
-    keyboard = Keyboard()
-    keyboard.take(note_on(0, 60, 80))
-    assert keyboard.take(event) == moves
+def test_changes_of_the_keyboard(event, moves):
+    keyboard = KeyboardState()
+    keyboard.apply(note_on(0, 60, 80))
+    assert keyboard.apply(event) == moves

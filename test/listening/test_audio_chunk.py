@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from array import array
 
 from hypothesis import given
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from improv_ros.listening.audio_chunk import (
+from improv_ros.listening.capture.audio_chunk import (
     AudioChunk,
     AudioChunkError,
     from_layout,

@@ -1,4 +1,7 @@
-"""Sound that is not as one would wish is heard as well as can be, and never ends the hearing."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Damaged, clipped, quiet or unusual audio is transcribed as well as possible, without errors."""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ import pytest
 import soundfile
 
 from improv_ros.event_text import is_note_on
-from improv_ros.listening.audio_chunk import AudioChunk, AudioChunkError, to_int16
-from improv_ros.listening.hearing import Hearing
-from improv_ros.listening.sources import EndOfAudio, FileSource
-from improv_ros.listening.spectral import SpectralEstimator
-from improv_ros.listening.transcription import StreamingTranscriber
+from improv_ros.listening.capture import EndOfAudio, FileSource
+from improv_ros.listening.capture.audio_chunk import AudioChunk, AudioChunkError, to_int16
+from improv_ros.listening.transcription.spectral_estimator import SpectralEstimator
+from improv_ros.listening.transcription.streaming_transcriber import (
+    ChunkTranscriber,
+    StreamingTranscriber,
+)
 
 RATE = 22050
 PITCHES = [60, 67, 64, 72]
@@ -37,12 +42,12 @@ def heard(samples: np.ndarray, rate: int = RATE) -> list[int]:
     if samples.ndim == 1:
         samples = samples[:, np.newaxis]
     frames = rate // 50
-    hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
+    transcriber = ChunkTranscriber(StreamingTranscriber(SpectralEstimator()))
     events = []
     for number, start in enumerate(range(0, len(samples), frames)):
         piece = to_int16(samples[start : start + frames])
-        events += hearing.hear(AudioChunk(piece, rate, start * 10**9 // rate, number))
-    events += hearing.flush()
+        events += transcriber.transcribe(AudioChunk(piece, rate, start * 10**9 // rate, number))
+    events += transcriber.flush()
     return [event.values[0] for event in events if is_note_on(event)]
 
 
@@ -50,34 +55,34 @@ def test_the_melody_is_heard() -> None:
     assert heard(melody()) == PITCHES
 
 
-def test_what_is_no_number_is_silence_and_what_is_beyond_all_is_clipped() -> None:
+def test_nan_is_silence_and_infinity_is_clipped() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         samples = to_int16(np.array([np.nan, np.inf, -np.inf, 2.0, 0.5]))
     assert samples.tolist() == [0, 32767, -32768, 32767, 16384]
 
 
-def test_a_file_with_holes_is_heard_on(tmp_path: Path) -> None:
+def test_transcription_goes_on_after_gaps_in_a_file(tmp_path: Path) -> None:
     sound = melody()
     sound[1000:1010] = np.nan
     sound[2000] = np.inf
     soundfile.write(tmp_path / 'holes.wav', sound, RATE, 'FLOAT')
     source = FileSource(tmp_path / 'holes.wav')
     source.open()
-    hearing = Hearing(StreamingTranscriber(SpectralEstimator()))
+    transcriber = ChunkTranscriber(StreamingTranscriber(SpectralEstimator()))
     events = []
     with pytest.raises(EndOfAudio):
         while True:
             chunk = source.read(1.0)
             assert chunk is not None
-            events += hearing.hear(chunk)
-    events += hearing.flush()
+            events += transcriber.transcribe(chunk)
+    events += transcriber.flush()
     pitches = [event.values[0] for event in events if is_note_on(event)]
     assert pitches[-3:] == PITCHES[-3:]
 
 
 @pytest.mark.parametrize('offset', [-0.3, 0.05, 0.3])
-def test_a_constant_offset_changes_nothing(offset: float) -> None:
+def test_a_constant_offset_changes_no_note(offset: float) -> None:
     assert heard(np.concatenate((np.full(RATE, offset), melody() + offset))) == PITCHES
 
 

@@ -1,8 +1,11 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 import numpy as np
 import pytest
 
-from improv_ros.listening.decoder import Decision, Decoder
-from improv_ros.listening.estimator import PITCHES, Estimate
+from improv_ros.listening.transcription.decoder import Decision, Decoder
+from improv_ros.listening.transcription.estimator import PITCHES, Estimate
 
 KEY = 40
 
@@ -23,7 +26,7 @@ def decoder() -> Decoder:
     return Decoder(0.01, refractory=0.05)
 
 
-def test_a_note_begins_at_the_peak_and_ends_when_it_has_faded(decoder):
+def test_a_note_begins_at_the_peak_and_ends_when_the_frame_posterior_is_low(decoder):
     onset = [0, 0, 0.2, 0.6, 0.9, 0.6, 0.2] + [0] * 20
     frame = [0, 0, 0.2, 0.6, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6] + [0] * 17
     down, up = run(decoder, onset, frame)
@@ -32,7 +35,7 @@ def test_a_note_begins_at_the_peak_and_ends_when_it_has_faded(decoder):
     assert up.velocity == 0
 
 
-def test_the_velocity_is_what_is_believed_around_the_peak(decoder):
+def test_the_velocity_is_the_mean_output_around_the_peak(decoder):
     onset = [0, 0, 0.5, 1, 0.5, 0, 0, 0, 0, 0]
     velocity = [1, 1, 0.2, 0.4, 0.8, 1, 1, 1, 1, 1]
     down = run(decoder, onset, [1] * 10, velocity)[0]
@@ -40,21 +43,21 @@ def test_the_velocity_is_what_is_believed_around_the_peak(decoder):
 
 
 @pytest.mark.parametrize('onset', [4.0, 4.2, 4.5, 4.9, 5.3])
-def test_an_onset_is_dated_between_hops(decoder, onset):
+def test_an_onset_time_is_interpolated_between_hops(decoder, onset):
     curve = np.maximum(0, 1 - np.abs(np.arange(12) - onset) / 2.5)
     down = run(decoder, curve, [1] * 12)[0]
     assert down.hop == pytest.approx(onset, abs=0.01)
 
 
 @pytest.mark.parametrize(('share', 'count'), [(0.0, 1), (0.5, 0), (1.0, 0)])
-def test_an_onset_is_believed_less_where_nothing_sounds(decoder, share, count):
-    decoder.frame_share = share
+def test_the_frame_posterior_weighs_in_the_onset_score(decoder, share, count):
+    decoder.frame_weight = share
     onset = [0, 0, 0, 0.9, 0, 0, 0, 0, 0, 0]
     assert len([d for d in run(decoder, onset, [0.1] * 10) if d.velocity]) == count
     assert len([d for d in run(decoder, onset, [0.9] * 10) if d.velocity]) == 1
 
 
-def test_a_key_that_sounds_must_be_surer(decoder):
+def test_a_key_that_sounds_needs_a_higher_onset_score(decoder):
     onset = [0, 0, 0, 0.9, 0.1, 0, 0, 0, 0, 0.6, 0, 0, 0, 0, 0, 0]
     assert [d.velocity > 0 for d in run(decoder, onset, [1] * 16)] == [True, False, True]
     decoder.reset()
@@ -64,7 +67,7 @@ def test_a_key_that_sounds_must_be_surer(decoder):
     assert len([d for d in run(decoder, [0, *onset[5:], 0, 0], [1] * 14) if d.velocity]) == 1
 
 
-def test_an_onset_must_have_risen_since_the_last(decoder):
+def test_the_onset_posterior_must_rise_between_onsets(decoder):
     onset = [0, 0, 0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6, 0.7, 0.6, 0, 0, 0]
     assert len([d for d in run(decoder, onset, [1] * 15) if d.velocity]) == 2
     decoder.reset()
@@ -72,7 +75,7 @@ def test_an_onset_must_have_risen_since_the_last(decoder):
     assert len([d for d in run(decoder, onset, [1] * 15) if d.velocity]) == 1
 
 
-def test_a_note_ends_where_an_offset_is_believed(decoder):
+def test_a_note_ends_where_the_offset_posterior_is_high(decoder):
     onset = [0, 0, 0, 0.9] + [0] * 16
     frame = [1] * 20
     decoder.offset_threshold = 0.5

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A real capture through PyAudio from a virtual microphone."""
 
 import os
@@ -12,8 +15,9 @@ import pytest
 import soundfile
 
 from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
-from improv_ros.listening.sources import Device, DeviceSource, SourceError, list_devices
-from improv_ros.listening.sources.device import find_device
+from improv_ros.listening.capture import Device, DeviceSource, SourceError, list_devices
+from improv_ros.listening.capture.portaudio import find_device
+from timing import PATIENCE, promised
 
 RATE = 44100
 DEVICES = [
@@ -42,7 +46,7 @@ def test_a_device_that_is_not_clear_is_refused_with_a_list(wanted, complaint):
     assert '5: USB PnP Microphone (hw:2,0) (1 channels, 44100 Hz)' in str(caught.value)
 
 
-def test_no_device_at_all_is_said_plainly():
+def test_a_machine_without_audio_inputs_is_reported():
     with pytest.raises(SourceError, match='no audio input'):
         find_device([], '')
 
@@ -68,15 +72,20 @@ def source():
     source.close()
 
 
+# The sound server drops sound, as a real one would, where it gets no processor for 100 ms.
+@pytest.mark.flaky(reruns=1)
 def test_what_is_played_is_what_is_captured(virtual_microphone, source, tmp_path):  # noqa: F811
     played = noise(1.0)
     soundfile.write(tmp_path / 'noise.wav', played, RATE)
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
     launched = time.monotonic_ns()
     player = virtual_microphone.play(tmp_path / 'noise.wav')
-    chunks = capture(source, 2.5)
-    assert player.wait(10) == 0
+    chunks = capture(source, 0.5)
+    while player.poll() is None:
+        chunks += capture(source, 0.5)
+    chunks += capture(source, 0.5)  # what is on its way
+    assert player.wait(PATIENCE) == 0
 
     captured = np.concatenate([chunk.samples[:, 0] for chunk in chunks]) / 32768
     size = 2 ** int(np.ceil(np.log2(len(captured) + len(played))))
@@ -89,13 +98,12 @@ def test_what_is_played_is_what_is_captured(virtual_microphone, source, tmp_path
     others = np.delete(np.abs(correlation), range(max(0, lag - 5), lag + 6))
     assert others.max() < 0.1 * correlation[lag]
 
-    assert source.overflows == 0
     assert [c.sequence for c in chunks] == list(range(1, len(chunks) + 1))
     steps = np.diff([chunk.time for chunk in chunks]) / chunks[0].duration
     steps = steps[25:]  # until then an earlier arrival may still correct a first one that was late
-    assert 0.9 < steps.min() <= steps.max() < 1.1
+    assert promised(0.9, 0.1) < steps.min() <= steps.max() < promised(1.1)
     # paplay needs a moment to begin, and what it begins with must not seem older than itself.
-    assert -0.1e9 < chunks[0].time + lag / RATE * 1e9 - launched < 1.5e9
+    assert -0.1e9 < chunks[0].time + lag / RATE * 1e9 - launched < promised(1.5) * 1e9
 
 
 def test_the_inputs_are_listed(virtual_microphone):  # noqa: F811
@@ -110,7 +118,7 @@ def test_a_missing_device_is_named_with_the_ones_there_are(virtual_microphone): 
         DeviceSource('theremin').open()
 
 
-def test_portaudio_starts_without_noise(virtual_microphone, source, capfd):  # noqa: F811
+def test_portaudio_prints_nothing(virtual_microphone, source, capfd):  # noqa: F811
     source.open()
     source.close()
     assert capfd.readouterr() == ('', '')
@@ -118,7 +126,7 @@ def test_portaudio_starts_without_noise(virtual_microphone, source, capfd):  # n
 
 def lost(source: DeviceSource) -> str:
     """How the source says that it is lost."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     with pytest.raises(SourceError, match='pulse is lost') as caught:
         while time.monotonic() < until:
             source.read(0.2)
@@ -127,31 +135,31 @@ def lost(source: DeviceSource) -> str:
 
 def test_the_microphone_is_lost_and_found(virtual_microphone: VirtualMicrophone, source):  # noqa: F811
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
     virtual_microphone.kill()
     died = time.monotonic()
     lost(source)
-    assert time.monotonic() - died < 5
+    assert time.monotonic() - died < promised(5)
     with pytest.raises(SourceError, match='no audio input'):
         source.open()
     virtual_microphone.start()
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
 
 
-def test_a_sound_server_that_hangs_holds_nobody_up(virtual_microphone, source):  # noqa: F811
+def test_a_sound_server_that_hangs_does_not_block_the_reader(virtual_microphone, source):  # noqa: F811
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
     virtual_microphone.pause()
     lost(source)
     began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < promised(2)
     with pytest.raises(SourceError, match='does not answer'):
         source.open()
     virtual_microphone.resume()
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
 
 
 def capture_processes(parent: int) -> list[int]:
@@ -161,19 +169,19 @@ def capture_processes(parent: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def test_a_crash_of_the_library_is_told_and_survived(virtual_microphone, source):  # noqa: F811
+def test_a_crash_of_the_library_is_reported_and_survived(virtual_microphone, source):  # noqa: F811
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
     (process,) = capture_processes(os.getpid())
     os.kill(process, signal.SIGSEGV)
     assert 'crashed: SIGSEGV' in lost(source)
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
 
 
-def test_who_is_killed_leaves_no_capture_behind(virtual_microphone):  # noqa: F811
+def test_a_killed_process_leaves_no_capture_process(virtual_microphone):  # noqa: F811
     script = (
-        'from improv_ros.listening.sources import DeviceSource\n'
+        'from improv_ros.listening.capture import DeviceSource\n'
         'source = DeviceSource("pulse")\n'
         'source.open()\n'
         'print("open", flush=True)\n'
@@ -186,16 +194,16 @@ def test_who_is_killed_leaves_no_capture_behind(virtual_microphone):  # noqa: F8
     listener.kill()
     listener.wait()
     listener.stdout.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while Path(f'/proc/{process}').exists():
         assert time.monotonic() < until
         time.sleep(0.05)
     virtual_microphone.resume()
 
 
-def test_a_slow_reader_loses_sound_but_is_told(virtual_microphone, source):  # noqa: F811
+def test_sound_lost_by_a_slow_reader_is_counted(virtual_microphone, source):  # noqa: F811
     source.open()
-    assert source.read(5.0) is not None
+    assert source.read(PATIENCE) is not None
     time.sleep(4.0)
     chunks = capture(source, 0.5)
     assert source.overflows > 0
@@ -210,7 +218,7 @@ def test_closing_leaves_nothing_behind(virtual_microphone, source):  # noqa: F81
     files = len(os.listdir('/proc/self/fd'))
     for _ in range(3):
         source.open()
-        assert source.read(5.0) is not None
+        assert source.read(PATIENCE) is not None
         source.close()
         source.close()
     assert capture_processes(os.getpid()) == []

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Whatever layout and samples come in, a chunk is read or refused by its own error."""
 
 from array import array
@@ -5,7 +8,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from improv_ros.listening.audio_chunk import (
+from improv_ros.listening.capture.audio_chunk import (
     HIGHEST_RATE,
     LABELS,
     LONGEST,

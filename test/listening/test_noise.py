@@ -1,26 +1,27 @@
-"""An excerpt of the hour of noise: where nobody plays, hardly anything is heard."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""An excerpt of the hour of noise, in which hardly any notes are invented."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 import shutil
 
 import numpy as np
 import pytest
 
 from improv_ros.event_text import is_note_on
-from improv_ros.listening.spectral import SpectralEstimator
-from improv_ros.listening.transcription import StreamingTranscriber
+from improv_ros.listening.transcription.spectral_estimator import SpectralEstimator
+from improv_ros.listening.transcription.streaming_transcriber import StreamingTranscriber
 
 SECONDS = 10
 
 
 @pytest.fixture
-def noise(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], np.ndarray]:
+def noise() -> Callable[[str], np.ndarray]:
     """A function from the kind of noise to some seconds of it."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'benchmark'))
-    from noise import KINDS, RATE
+    from benchmark.noise import KINDS, RATE
 
     def make(kind: str) -> np.ndarray:
         random = np.random.default_rng(list(KINDS).index(kind))
@@ -52,10 +53,10 @@ def test_nothing_is_heard_in_an_empty_room(noise: Callable[[str], np.ndarray]) -
 MOST_INVENTED = 4  # in a minute of all kinds; the hour has fewer than 60
 
 
-def test_the_network_that_comes_along_invents_hardly_anything(
+def test_the_shipped_network_invents_hardly_any_notes(
     noise: Callable[[str], np.ndarray],
 ) -> None:
-    runtime = pytest.importorskip('improv_ros.listening.runtime')
+    runtime = pytest.importorskip('improv_ros.listening.transcription.transcription_runtime')
     if not runtime.DEFAULT_MODEL.is_file():
         pytest.skip('no network comes along')
     transcriber = StreamingTranscriber(runtime.load_estimator())

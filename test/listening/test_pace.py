@@ -1,12 +1,15 @@
-"""A listener that is slower than the sound, on a clock of the test."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Transcription that is slower than the sound, on a simulated clock."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.listening.pace import LONGEST_SKIP, MOST_BEHIND, Pace
+from improv_ros.listening.capture.audio_chunk import AudioChunk
+from improv_ros.listening.capture.pace import LONGEST_SKIP, MAX_BEHIND, Pace
 
 MILLISECOND = 1_000_000
 RATE = 16000
@@ -32,33 +35,33 @@ class Listener:
     def listen(self, chunk: AudioChunk, arrives: int | None = None) -> None:
         end = chunk.time + chunk.duration
         self.now = max(self.now, end if arrives is None else arrives)
-        if self.pace.passes_over(chunk, self.now):
+        if self.pace.should_skip(chunk, self.now):
             return
         took = round(self.cost * chunk.duration)
         self.now += took
-        self.pace.heard(chunk, took)
+        self.pace.processed(chunk, took)
         self.delays.append((self.now - end) // MILLISECOND)
         self.heard.append(chunk.sequence)
 
 
 @pytest.mark.parametrize('milliseconds', [10, 20])
 @pytest.mark.parametrize('cost', [1.05, 1.5, 5.0, 40.0])
-def test_who_is_too_slow_passes_sound_over_and_stays_in_the_present(
+def test_too_slow_transcription_skips_sound_and_stays_in_time(
     cost: float, milliseconds: int
 ) -> None:
     listener = Listener(cost)
     for number in range(60_000 // milliseconds):
         listener.listen(chunk(number, milliseconds))
     one = cost * milliseconds
-    assert max(listener.delays) <= 1000 * MOST_BEHIND + 2 * one
-    # No more is passed over than cannot be heard.
+    assert max(listener.delays) <= 1000 * MAX_BEHIND + 2 * one
+    # No more is skipped than cannot be processed.
     heard = len(listener.heard) * milliseconds / 60_000
     assert heard == pytest.approx(1 / cost, rel=0.15)
     assert listener.pace.skipped == pytest.approx(60 * (1 - heard), abs=0.1)
-    assert 'passed over' in listener.pace.warning()
+    assert 'skipped' in listener.pace.warning()
 
 
-def test_who_keeps_up_hears_everything() -> None:
+def test_fast_transcription_skips_nothing() -> None:
     listener = Listener(0.3)
     for number in range(1000):
         listener.listen(chunk(number))
@@ -68,7 +71,7 @@ def test_who_keeps_up_hears_everything() -> None:
     assert listener.pace.warning() == ''
 
 
-def test_there_is_a_warning_before_sound_is_passed_over() -> None:
+def test_there_is_a_warning_before_sound_is_skipped() -> None:
     listener = Listener(0.9)
     for number in range(1000):
         listener.listen(chunk(number))
@@ -76,7 +79,7 @@ def test_there_is_a_warning_before_sound_is_passed_over() -> None:
     assert '90 %' in listener.pace.warning()
 
 
-def test_what_a_network_held_up_is_heard_in_full() -> None:
+def test_a_burst_after_a_network_delay_is_processed_in_full() -> None:
     listener = Listener(0.3)
     for number in range(1000):
         listener.listen(
@@ -86,7 +89,7 @@ def test_what_a_network_held_up_is_heard_in_full() -> None:
     assert listener.pace.behind < 0.001
 
 
-def test_a_busy_moment_is_got_over() -> None:
+def test_after_a_moment_of_high_load_it_catches_up() -> None:
     listener = Listener(0.3)
     for number in range(500):
         listener.cost = 3.0 if 200 <= number < 320 else 0.3
@@ -97,7 +100,7 @@ def test_a_busy_moment_is_got_over() -> None:
 
 
 @pytest.mark.parametrize('leap', [-3600, -2, 2, 3600])
-def test_a_clock_that_is_set_does_not_make_it_deaf(leap: int) -> None:
+def test_setting_the_clock_skips_nothing(leap: int) -> None:
     listener = Listener(0.9)
     arrivals = [chunk(number) for number in range(1000)]
     for number, plain in enumerate(arrivals):
@@ -106,7 +109,7 @@ def test_a_clock_that_is_set_does_not_make_it_deaf(leap: int) -> None:
     assert len(listener.heard) == 1000
 
 
-def test_another_microphone_whose_clock_is_wrong_is_heard_after_a_while() -> None:
+def test_another_microphone_with_a_wrong_clock_is_skipped_for_a_second_only() -> None:
     """Its first number follows the last of the other by chance; all would seem too late."""
     listener = Listener(0.9)
     for number in range(500):

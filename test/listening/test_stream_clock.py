@@ -1,13 +1,16 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 import numpy as np
 
-from improv_ros.listening.sources.stream_clock import StreamClock
+from improv_ros.listening.capture.device_source import StreamClock
 
 BLOCK = 0.02
 FRAMES = 320
 RATE = 16000
 
 
-def test_bursts_become_even():
+def test_blocks_that_arrive_in_bursts_get_even_times():
     """A sound server hands over 50 ms at a time: two or three blocks at once."""
     clock = StreamClock(RATE, latency=0.0)
     ends = BLOCK * np.arange(1, 501)

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The transcriber's network by LiteRT and by TensorFlow, from files that may be anything."""
 
 from __future__ import annotations
@@ -13,22 +16,24 @@ import time
 import numpy as np
 import pytest
 
-from improv_ros.inference.errors import ModelError
-from improv_ros.listening.estimator import PITCHES, Estimator
-from improv_ros.listening.runtime import (
-    BELIEFS,
+from improv_ros.inference.litert import litert_functions
+from improv_ros.inference.model_error import ModelError
+from improv_ros.listening.transcription.estimator import PITCHES, Estimator
+from improv_ros.listening.transcription.spectral_estimator import SpectralEstimator
+from improv_ros.listening.transcription.transcription_runtime import (
     DEFAULT_MODEL,
+    OUTPUTS,
     SPECTRAL,
     VERSION,
+    NetworkEstimator,
     load_estimator,
     load_here,
-    touch_for,
+    velocity_estimator_for,
 )
-from improv_ros.listening.spectral import SpectralEstimator
 from listening.transcriber_models import DELAYS, export_to, lively_network, noise
 
 MOST_MEGABYTES = 250  # that the node may have; see below what else is in it
-MOST_HOP_SECONDS = 0.002
+MOST_HOP_SECONDS = 0.004
 
 
 @pytest.fixture(scope='module')
@@ -52,39 +57,40 @@ def copy(model: Path, tmp_path: Path) -> Path:
     return tmp_path / model.name
 
 
-def hear(estimator: Estimator, hops: np.ndarray) -> np.ndarray:
-    """Return what is believed, (hops, beliefs, 88)."""
+def run(estimator: Estimator, hops: np.ndarray) -> np.ndarray:
+    """Return the posteriors of each hop, (hops, Estimate, 88)."""
     return np.array([np.stack(estimator.step(samples)) for samples in hops])
 
 
 def test_litert_and_tensorflow_agree(model: Path) -> None:
     hops = noise(100)
-    litert = hear(load_estimator(model, 'litert'), hops)
-    tensorflow = hear(load_estimator(model, 'tensorflow'), hops)
+    litert = run(load_estimator(model, 'litert'), hops)
+    tensorflow = run(load_estimator(model, 'tensorflow'), hops)
     assert litert.std(axis=0).mean() > 0.02  # there is something to agree about
     np.testing.assert_allclose(litert, tensorflow, atol=1e-4)
 
 
 def test_hop_by_hop_is_the_network_over_the_whole_sound(model: Path, network) -> None:
-    from improv_ros.listening.front_end import FrontEnd
+    from improv_ros.listening.transcription.spectra import FrontEnd
 
     hops = noise(60)
     spectra = FrontEnd().analyse(hops.ravel())
     logits, _ = network.read(spectra[np.newaxis], network.start())
     whole = 1 / (1 + np.exp(-np.asarray(logits)[0, :, :, DELAYS.index(5)]))
-    estimator, touch = load_estimator(model, 'litert'), touch_for(5)
-    for samples, row, beliefs in zip(hops, spectra, whole, strict=True):
-        wanted = dict(zip(BELIEFS, beliefs.T, strict=True))
-        wanted['velocity'] = touch.step(row, wanted['onset'], wanted['velocity'])
-        for name, belief in estimator.step(samples)._asdict().items():
-            np.testing.assert_allclose(belief, wanted[name], atol=1e-4)
+    estimator, velocity_estimator = load_estimator(model, 'litert'), velocity_estimator_for(5)
+    for samples, row, outputs in zip(hops, spectra, whole, strict=True):
+        wanted = dict(zip(OUTPUTS, outputs.T, strict=True))
+        wanted['velocity'] = velocity_estimator.step(row, wanted['onset'], wanted['velocity'])
+        for name, posterior in estimator.step(samples)._asdict().items():
+            np.testing.assert_allclose(posterior, wanted[name], atol=1e-4)
 
 
+@pytest.mark.nightly
 def test_eight_bits_agree_within_tolerance(model: Path, network, tmp_path: Path) -> None:
     quantised = export_to(tmp_path, network, int8=True)
     assert quantised.stat().st_size < 0.7 * model.stat().st_size
     hops = noise(200)
-    full, light = (hear(load_estimator(path, 'litert'), hops) for path in (model, quantised))
+    full, light = (run(load_estimator(path, 'litert'), hops) for path in (model, quantised))
     difference = np.abs(full - light)
     assert difference.mean() < 0.02
     assert np.percentile(difference, 99) < 0.1
@@ -96,21 +102,56 @@ def test_the_description_says_when_and_how(model: Path) -> None:
     assert (estimator.onset_bias, estimator.decoding) == (0.004, {'lookahead': 2})
 
 
-def test_another_delay_of_the_same_files_gives_other_beliefs(copy: Path, model: Path) -> None:
+@pytest.mark.parametrize('delay', [8, 20])
+def test_another_delay_of_the_same_files_gives_other_outputs(
+    copy: Path, model: Path, delay: int
+) -> None:
     beside = copy.with_suffix('.json')
-    beside.write_text(json.dumps({**json.loads(beside.read_text()), 'delay': 8}))
+    beside.write_text(json.dumps({**json.loads(beside.read_text()), 'delay': delay}))
     later = load_estimator(copy)
-    assert later.latency_hops == 8
+    assert later.latency_hops == delay
     hops = noise(20)
-    assert np.abs(hear(later, hops) - hear(load_estimator(model), hops)).max() > 0.1
+    assert np.abs(run(later, hops) - run(load_estimator(model), hops)).max() > 0.1
+
+
+def test_several_delays_come_from_one_pass(copy: Path) -> None:
+    beside = copy.with_suffix('.json')
+    description = json.loads(beside.read_text())
+    functions = litert_functions(copy, ['advance'])
+    both = NetworkEstimator(functions['advance'], description, [20])
+    beside.write_text(json.dumps({**description, 'delay': 20}))
+    later = load_estimator(copy, 'litert')
+    for samples in noise(30):
+        outputs = both.outputs(samples)
+        assert list(outputs) == [5, 20]
+        for one, other in zip(outputs[20], later.step(samples), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_confirmed_notes_are_read_from_the_longest_delay_or_the_named_one(copy: Path) -> None:
+    confirmation = load_estimator(copy).confirmation
+    assert confirmation == (20, 0.004, 0.004, {'lookahead': 2})  # the rest is as of the others
+    beside = copy.with_suffix('.json')
+    own = {'onset_bias': 0.001, 'decoding': {'rise': 0.2}}
+    description = {**json.loads(beside.read_text()), 'confirmed_delay': 12, 'confirmed': own}
+    beside.write_text(json.dumps(description))
+    estimator = load_estimator(copy)
+    assert estimator.confirmation == (12, 0.001, 0.004, {'lookahead': 2, 'rise': 0.2})
+    beside.write_text(json.dumps({**description, 'delay': 12}))
+    later = load_estimator(copy)
+    assert later.confirmation is None
+    for samples in noise(30):
+        _, confirmed = estimator.step_both(samples)
+        for one, other in zip(confirmed, later.step(samples), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_reset_forgets_everything(model: Path) -> None:
     estimator = load_estimator(model)
-    first = hear(estimator, noise(30))
-    assert not np.array_equal(hear(estimator, noise(30)), first)
+    first = run(estimator, noise(30))
+    assert not np.array_equal(run(estimator, noise(30)), first)
     estimator.reset()
-    np.testing.assert_array_equal(hear(estimator, noise(30)), first)
+    np.testing.assert_array_equal(run(estimator, noise(30)), first)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
@@ -118,9 +159,9 @@ def test_what_is_no_number_is_forgotten_like_any_noise(model: Path, value: float
     estimator = load_estimator(model)
     hops = noise(50)
     hops[5, 20:40] = value
-    beliefs = hear(estimator, hops)
-    assert np.isfinite(beliefs).all()
-    assert beliefs.min() >= 0 and beliefs.max() <= 1
+    outputs = run(estimator, hops)
+    assert np.isfinite(outputs).all()
+    assert outputs.min() >= 0 and outputs.max() <= 1
 
 
 def test_a_hop_is_quick_and_the_network_small(model: Path) -> None:
@@ -134,7 +175,7 @@ def test_a_hop_is_quick_and_the_network_small(model: Path) -> None:
     code = (
         'import sys; from pathlib import Path; import numpy as np; import rclpy\n'
         'from improv_ros.nodes import transcriber\n'
-        'from improv_ros.listening.runtime import load_here\n'
+        'from improv_ros.listening.transcription.transcription_runtime import load_here\n'
         'estimator = load_here(Path(sys.argv[1]))\n'
         'for _ in range(100): estimator.step(np.zeros(160, np.float32))\n'
         'lines = Path("/proc/self/status").read_text().splitlines()\n'
@@ -155,8 +196,8 @@ def test_spectral_needs_no_model() -> None:
 @pytest.mark.skipif(not DEFAULT_MODEL.exists(), reason='no network is shipped')
 def test_tensorflow_and_litert_agree_on_the_shipped_network() -> None:
     hops = noise(100)
-    litert = hear(load_estimator('', 'litert'), hops)
-    np.testing.assert_allclose(litert, hear(load_estimator('', 'tensorflow'), hops), atol=1e-3)
+    litert = run(load_estimator('', 'litert'), hops)
+    np.testing.assert_allclose(litert, run(load_estimator('', 'tensorflow'), hops), atol=1e-3)
 
 
 def test_a_model_of_another_version_is_refused_by_name(copy: Path) -> None:
@@ -167,7 +208,7 @@ def test_a_model_of_another_version_is_refused_by_name(copy: Path) -> None:
 
 
 def test_a_model_of_the_improviser_is_refused_by_name(tmp_path: Path) -> None:
-    from improv_ros.improvising.runtime import DEFAULT_MODEL as IMPROVISER
+    from improv_ros.improvising.network.improviser_runtime import DEFAULT_MODEL as IMPROVISER
 
     with pytest.raises(
         ModelError, match=rf'{IMPROVISER.with_suffix(".json")}.*another kind.*front_end'
@@ -187,6 +228,11 @@ def test_a_model_of_the_improviser_is_refused_by_name(tmp_path: Path) -> None:
         ('delays', 5),
         ('delay', 4),
         ('delay', None),
+        ('delays', [3, 5, 8, 12, 21]),
+        ('delays', [3, 5, 8, 7, 20]),
+        ('late', 5),
+        ('late', -1),
+        ('late', 2.0),
         ('decoding', {'lookahead': -1}),
         ('decoding', {'lookahead': 1.5}),
         ('decoding', {'onset_threshold': 2}),
@@ -195,6 +241,13 @@ def test_a_model_of_the_improviser_is_refused_by_name(tmp_path: Path) -> None:
         ('onset_bias', 'late'),
         ('onset_bias', 3.0),
         ('onset_bias', float('nan')),
+        ('confirmed_delay', 3),
+        ('confirmed_delay', 9),
+        ('confirmed_delay', '20'),
+        ('confirmed', 3),
+        ('confirmed', {'delay': 20}),
+        ('confirmed', {'onset_bias': 3.0}),
+        ('confirmed', {'decoding': {'foresight': 1}}),
     ],
 )
 def test_a_description_that_asks_for_the_impossible_is_refused(
@@ -211,20 +264,23 @@ def test_a_description_of_another_network_is_refused(copy: Path) -> None:
     beside.write_text(json.dumps({**json.loads(beside.read_text()), 'units': 7}))
     with pytest.raises(ModelError, match='does not fit its description'):
         load_here(copy)
-    with pytest.raises(ModelError, match='no model of 24 channels and 7 units'):
+    with pytest.raises(ModelError, match='not a model of 24 channels and 7 units'):
         load_here(copy.with_suffix('.keras'))
-    about = {**json.loads(beside.read_text()), 'units': 40, 'delays': [3, 5, 8, 9], 'delay': 9}
-    beside.write_text(json.dumps(about))
+    delays = [3, 5, 8, 10, 12, 20]
+    description = {**json.loads(beside.read_text()), 'units': 40, 'delays': delays, 'delay': 20}
+    beside.write_text(json.dumps(description))
     with pytest.raises(ModelError, match='does not fit its description'):
         load_here(copy)
 
 
 def test_missing_files_and_runtimes_are_named(copy: Path) -> None:
-    with pytest.raises(ModelError, match=r'there is no model file .*absent\.tflite: name another'):
+    with pytest.raises(ModelError, match=r'there is no model file .*absent\.tflite: give another'):
         load_estimator(copy.with_name('absent.tflite'))
     with pytest.raises(ModelError, match=r'give a \.tflite or a \.keras file'):
         load_estimator('spectrum')
-    with pytest.raises(ModelError, match="'abacus' is none of auto, litert, tensorflow"):
+    with pytest.raises(
+        ModelError, match="'abacus' is unknown; choose one of auto, litert, tensorflow"
+    ):
         load_estimator(copy, 'abacus')
     copy.with_suffix('.keras').unlink()
     with pytest.raises(ModelError, match='which the runtime tensorflow needs'):
@@ -263,6 +319,6 @@ def test_a_litert_file_that_crashes_is_refused_by_name(copy: Path) -> None:
 
 
 def test_the_estimates_are_of_88_keys(model: Path) -> None:
-    for belief in load_estimator(model).step(np.zeros(160, np.float32)):
-        assert belief.shape == (PITCHES,)
-        assert belief.dtype == np.float32
+    for posterior in load_estimator(model).step(np.zeros(160, np.float32)):
+        assert posterior.shape == (PITCHES,)
+        assert posterior.dtype == np.float32

@@ -1,8 +1,11 @@
-"""A body simulated from the messages it is sent: where its joints are, and what its strikers hit.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-It knows the body's YAML only through its own eyes (positions, speed limit, latency table) and
-nothing of the planner: it reads the published event text and the published points, follows them
-a millisecond at a time, and reports each hit with the key that was really under the striker.
+"""A body that is simulated from published messages: the positions of its joints, and its hits.
+
+It shares no code with the planner: it reads the YAML file of the body, the published event text
+and the published points, moves the joints in steps of 1 ms, and reports each hit with the key that
+was under the striker.
 """
 
 from __future__ import annotations
@@ -15,17 +18,16 @@ from typing import Any
 
 import yaml
 
-from improv_ros.event_text import StreamReader, is_note_on
+from improv_ros.event_text import SECOND, StreamReader, is_note_on
 
 MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
-STILL = 1e-9  # of a joint's unit in a millisecond
-IN_PLACE = 0.002  # of a joint's unit: how near to a key's place a striker hits it
+STILL = 1e-9  # units of a joint per millisecond
+IN_PLACE = 0.002  # units of a joint: a striker that is this near to a key hits it
 
 
 @dataclass(frozen=True)
 class Hit:
-    """What was heard: the key that was under the striker, None where there was none."""
+    """A hit; `pitch` is that of the key under the striker, None if there was none."""
 
     time: int
     striker: int
@@ -35,7 +37,7 @@ class Hit:
 
 @dataclass
 class Published:
-    """A joint trajectory as it was sent: at, joint names, [(time, positions, velocities)]."""
+    """A published joint trajectory; points are (time, positions, velocities)."""
 
     at: int
     joints: list[str]
@@ -44,14 +46,16 @@ class Published:
 
 @dataclass
 class Simulator:
-    """Follows what is published for one body; times are nanoseconds."""
+    """Simulates one body; times are nanoseconds."""
 
     path: Path
     hits: list[Hit] = field(default_factory=list)
     fastest: dict[str, float] = field(default_factory=dict)  # joint: highest speed seen
     hardest: dict[str, float] = field(default_factory=dict)  # joint: highest acceleration seen
     shortest_repeat: int = 3600 * SECOND  # between two commands of one striker
-    held: dict[int, int] = field(default_factory=dict)  # striker: since when its coil is on
+    held: dict[int, int] = field(
+        default_factory=dict
+    )  # striker: time of its last command, if not released
     struck_while_held: int = 0
 
     def __post_init__(self) -> None:
@@ -67,12 +71,12 @@ class Simulator:
         self._trajectory: Published | None = None
         self._positions: dict[str, float] = {}
         self._speeds: dict[str, float] = {}
-        self._before: dict[str, float] = {}  # the positions a millisecond ago
+        self._before: dict[str, float] = {}  # the positions 1 ms ago
         self._restored: dict[str, float] = {}
         self.now = 0
 
     def place(self, joint: str, position: float) -> None:
-        """Put a joint somewhere."""
+        """Set the position of a joint."""
         self._positions[joint] = position
 
     def strikes(self, text: str) -> None:
@@ -83,17 +87,19 @@ class Simulator:
                 self._fires += [(event.time, striker, 0) for striker in range(len(self._names))]
             elif event.kind == 'no':
                 velocity = event.values[1] if is_note_on(event) else 0
-                assert event.time >= self.now - MILLISECOND, 'a command came after its time'
+                assert event.time >= self.now - MILLISECOND, (
+                    'a command was published after its time'
+                )
                 self._fires.append((event.time, event.values[0], velocity))
         self._fires.sort()
 
     def trajectory(self, message: Published) -> None:
-        """Receive a message of `joint_trajectory`: it takes the place of the one before."""
+        """Receive a message of `joint_trajectory`, which replaces the one before."""
         self._restored = dict(self._positions)
         self._trajectory = message
 
     def run_until(self, time: int) -> None:
-        """Go on, a millisecond at a time."""
+        """Simulate up to `time`, in steps of 1 ms."""
         while self.now < time:
             self.now += MILLISECOND
             self._move()
@@ -116,14 +122,14 @@ class Simulator:
             self._positions[joint] = position
 
     def _commanded(self, index: int, now: int) -> float:
-        """Return where a joint is, as a joint trajectory controller interpolates."""
+        """Return the position of a joint, interpolated as by a joint trajectory controller."""
         assert self._trajectory is not None
         points = self._trajectory.points
         after = bisect_right([point[0] for point in points], now)
         if after == len(points):
             return points[-1][1][index]
         time, positions, velocities = points[after]
-        if after == 0:  # on the way from wherever it was to the first point
+        if after == 0:  # from its present position to the first point
             origins = tuple(self._restored[name] for name in self._trajectory.joints)
             begin, speeds = self._trajectory.at, (0.0,) * len(origins)
         else:
@@ -160,7 +166,7 @@ class Simulator:
             self.hits.append(Hit(time, striker, self._under(striker, time), velocity))
 
     def _flight(self, velocity: int) -> int:
-        """Return how long a striker flies: on straight lines between the points of the table."""
+        """Return the latency of a strike, linear between the points of the file."""
         if not isinstance(self._latency, dict):
             return round(self._latency * SECOND)
         table = sorted(self._latency.items())
@@ -173,7 +179,7 @@ class Simulator:
         return round(table[-1][1] * SECOND)
 
     def _under(self, striker: int, time: int) -> int | None:
-        """Return the key under a striker that stands still there; None where it does not."""
+        """Return the key under a striker; None if there is none, or if the striker moves."""
         name = self._names[striker]
         if not self._moving:
             return next(iter(self._keys[name]))
@@ -188,7 +194,7 @@ class Simulator:
         return None
 
     def same_key(self, striker: int, pitch: int) -> bool:
-        """Tell whether a pitch is one of those that a fixed striker plays."""
+        """Return whether a fixed striker plays a pitch."""
         return pitch in self._keys[self._names[striker]]
 
 

@@ -1,4 +1,7 @@
-"""What a body's file may say, and what is said about one that is wrong."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Reading body files, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from improv_ros.event_text import SECOND
 from improv_ros.performing.body_file import BodyError, body_of, read_body
-from rehearsal import BODIES
+from simulated_performance import BODIES
 
-SECOND = 1_000_000_000
 PIANO = {'pitches': '60-64', 'strikers': 5, 'repeat': 0.1, 'latency': 0.03}
 
 
@@ -35,7 +38,7 @@ def test_pitches_as_a_list_of_pitches_and_ranges() -> None:
     assert [list(striker.positions) for striker in body.strikers] == [[40], [50], [51], [52], [60]]
 
 
-def test_fingers_that_move_by_speed_count_in_keys() -> None:
+def test_positions_are_counted_in_keys_if_not_given() -> None:
     body = body_of({**PIANO, 'strikers': 2, 'move': {'speed': 10}})
     assert body.strikers[1].positions == {60: 0.0, 61: 1.0, 62: 2.0, 63: 3.0, 64: 4.0}
     assert body.strikers[0].travel[60][64] == 0.4 * SECOND
@@ -48,7 +51,7 @@ def test_a_matrix_of_times() -> None:
     assert body.strikers[0].travel[61][60] == SECOND // 5
 
 
-def test_arms_with_zones_of_their_own_are_planned_apart() -> None:
+def test_arms_without_common_keys_are_planned_separately() -> None:
     pitches = {
         60: {'joint': 'a', 'position': 0.0},
         62: {'joint': ['a', 'b'], 'position': 0.1},
@@ -58,18 +61,18 @@ def test_arms_with_zones_of_their_own_are_planned_apart() -> None:
     move = {'speed': 1.0, 'acceleration': 10.0}
     body = body_of({**PIANO, 'pitches': pitches, 'strikers': ['a', 'b', 'c'], 'move': move})
     assert sorted(body.groups) == [(0, 1), (2,)]
-    # The whole way is speeding up and slowing down: 2 * sqrt(0.1 / 10)
+    # The joint accelerates for half of the way, then decelerates: 2 * sqrt(0.1 / 10) s
     assert body.strikers[0].travel[60][62] == pytest.approx(0.2 * SECOND)
 
 
-def test_latency_goes_in_straight_lines_between_velocities() -> None:
+def test_latency_is_linear_between_velocities() -> None:
     body = body_of({**PIANO, 'latency': {20: 0.06, 100: 0.02}})
     table = {1: 60, 20: 60, 60: 40, 100: 20, 127: 20}
     assert {v: body.latency(v) / 1e6 for v in table} == table
-    assert body.notice == (60 + 50) * 1_000_000
+    assert body.scheduling_lead == (60 + 50) * 1_000_000
 
 
-def test_folding_and_loudness() -> None:
+def test_a_body_folds_octaves_and_limits_velocities() -> None:
     body = body_of({**PIANO, 'fold_octaves': True, 'loudness': [30, 90]})
     assert body.pitch_for(72) == body.pitch_for(48) == body.pitch_for(60) == 60
     assert body.pitch_for(65) is None  # in no octave
@@ -80,7 +83,7 @@ def test_folding_and_loudness() -> None:
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        ({'pitchs': [60]}, 'pitchs.*no such key.*pitches'),
+        ({'pitchs': [60]}, 'pitchs.*unknown key.*pitches'),
         ({'repeat': None}, 'repeat.*missing'),
         ({'repeat': 'soon'}, "repeat.*'soon' is not a number"),
         ({'repeat': True}, 'repeat.*not a number'),
@@ -88,7 +91,7 @@ def test_folding_and_loudness() -> None:
         ({'pitches': []}, 'pitches.*at least one'),
         ({'pitches': '60-200'}, 'pitches.*200'),
         ({'pitches': '64-60'}, 'pitches.*64-60.*range'),
-        ({'pitches': [60, '59-61']}, 'pitches: 60 is there twice'),
+        ({'pitches': [60, '59-61']}, 'pitches: 60 is given twice'),
         ({'pitches': {60: 'kick'}}, "pitches: 60 is 'kick'.*joint"),
         ({'pitches': {'C4': {}}}, "pitches: 'C4'.*middle C is 60"),
         ({'pitches': {60: {'joint': 'foot'}}, 'strikers': ['hand']}, "'foot' of 60.*hand"),
@@ -97,7 +100,7 @@ def test_folding_and_loudness() -> None:
         ({'strikers': 4}, 'strikers: 4 for 5 pitches.*move'),
         ({'strikers': 0}, 'strikers.*1 to 128'),
         ({'strikers': 129}, 'strikers.*1 to 128'),
-        ({'strikers': ['a', 'a']}, 'strikers: a is there twice'),
+        ({'strikers': ['a', 'a']}, 'strikers: a is given twice'),
         ({'strikers': [{'name': 'a'}]}, 'strikers.*joint'),
         (
             {'strikers': [{'joint': 'a', 'start': 70}], 'move': {'speed': 1}},
@@ -121,12 +124,12 @@ def test_folding_and_loudness() -> None:
         ({'holds': 'yes'}, "holds: 'yes'; write true or false"),
     ],
 )
-def test_what_is_wrong_is_named_with_a_remedy(
+def test_an_error_names_the_key_and_a_remedy(
     change: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
-    described = {key: value for key, value in {**PIANO, **change}.items() if value is not None}
+    spec = {key: value for key, value in {**PIANO, **change}.items() if value is not None}
     path = tmp_path / 'wrong.yaml'
-    path.write_text(yaml.safe_dump(described))
+    path.write_text(yaml.safe_dump(spec))
     with pytest.raises(BodyError, match=rf'(?s)wrong\.yaml: .*{words}'):
         read_body(path)
 
@@ -140,7 +143,7 @@ def test_what_is_wrong_is_named_with_a_remedy(
         ('pitches: !!python/object:os.system {}', 'not YAML'),
     ],
 )
-def test_what_is_no_body_at_all(text: str, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_body_is_refused(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / 'wrong.yaml'
     path.write_text(text)
     with pytest.raises(BodyError, match=rf'wrong\.yaml[: ].*{words}'):

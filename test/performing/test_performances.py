@@ -1,4 +1,7 @@
-"""Each shipped body in simulation: in time, on the right key, within its limits."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Each body in simulation: it plays in time, the right keys, within its limits."""
 
 from __future__ import annotations
 
@@ -10,14 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
-from improv_ros.event_text import TimedEvent, clear, is_note_off, is_note_on, note_off, note_on
+from improv_ros.event_text import (
+    SECOND,
+    TimedEvent,
+    clear,
+    is_note_off,
+    is_note_on,
+    note_off,
+    note_on,
+)
 from improv_ros.performing.assignment import assign_greedily
 from improv_ros.performing.body_file import read_body
-from rehearsal import BODIES, LOOKAHEAD, Rehearsal, rehearse
-from simulator import SECOND
+from simulated_performance import BODIES, LOOKAHEAD, SimulatedPerformance, simulate
 
 MILLISECOND = 1_000_000
-START = 4 * SECOND  # of the music: the arms have found their places
+START = 4 * SECOND  # of the music: the arms have reached their start
 SHIPPED = sorted(BODIES.glob('*.yaml'))
 OTHERS = sorted((Path(__file__).parent / 'bodies').glob('*.yaml'))
 every_body = pytest.mark.parametrize('path', [*SHIPPED, *OTHERS], ids=lambda path: path.stem)
@@ -25,7 +35,7 @@ every_body = pytest.mark.parametrize('path', [*SHIPPED, *OTHERS], ids=lambda pat
 
 @st.composite
 def music(draw: st.DrawFn, clears: bool = False) -> list[TimedEvent]:
-    """Any music at all: chords, trills, leaps, held keys, all velocities and the whole range."""
+    """Any music: chords, trills, leaps, held keys, all velocities and the whole range."""
     events = []
     time = START
     for _ in range(draw(st.integers(1, 25))):
@@ -41,7 +51,7 @@ def music(draw: st.DrawFn, clears: bool = False) -> list[TimedEvent]:
 
 
 def paired(events: list[TimedEvent]) -> list[TimedEvent]:
-    """Return events as the topic's reader hands them on: no key struck again while it is down."""
+    """Return events as StreamReader does: a key is released before its next note-on."""
     down: set[int] = set()
     result = []
     for event in sorted(events, key=lambda e: (e.time, is_note_on(e))):
@@ -59,12 +69,12 @@ def paired(events: list[TimedEvent]) -> list[TimedEvent]:
     return result
 
 
-def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
-    """Check what the simulated body did against what was asked of it."""
+def check(path: Path, events: list[TimedEvent], result: SimulatedPerformance) -> None:
+    """Check the hits and motions of the simulated body."""
     body = read_body(path)
     simulator = result.simulator
 
-    # Every note commanded hit its key within 5 ms of a note wanted, and nothing else was hit.
+    # Each commanded note hit its key within 5 ms of a requested note; there were no other hits.
     wanted = [(e.time, body.pitch_for(e.values[0])) for e in events if is_note_on(e)]
     commanded = result.performer.planner.counts.performed
     assert len(simulator.hits) == commanded
@@ -80,17 +90,17 @@ def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
         ]
         assert keys, hit
         wanted.remove(keys[0])
-        assert body.softest <= hit.velocity <= body.loudest
+        assert body.min_velocity <= hit.velocity <= body.max_velocity
 
-    # The joints kept to their limits, and the strikers had their rest.
+    # Speeds, accelerations and repeats are within the limits.
     for joint in simulator.fastest:
         assert simulator.fastest[joint] <= body.speed * 1.001
         assert simulator.hardest[joint] <= (body.acceleration or math.inf) * 1.01
     assert simulator.shortest_repeat >= body.repeat - 2 * MILLISECOND
     assert simulator.struck_while_held == 0
 
-    # Everything was announced in time, and nothing is held at the end.
-    assert result.shortest_notice >= LOOKAHEAD
+    # Every command was published in time, and no key is held at the end.
+    assert result.shortest_lead >= LOOKAHEAD
     assert simulator.held == {}
     for published in (result.performed, result.strikes, result.sounded):
         ons = Counter(e.values[0] for e in published if is_note_on(e))
@@ -101,12 +111,12 @@ def check(path: Path, events: list[TimedEvent], result: Rehearsal) -> None:
 @every_body
 @given(data=st.data())
 @settings(max_examples=5)
-def test_any_music_is_struck_in_time_and_within_the_limits(
+def test_any_music_is_played_in_time_and_within_the_limits(
     path: Path, data: st.DataObject
 ) -> None:
     events = data.draw(music())
-    notice = data.draw(st.sampled_from([150, 250, 500, 1000])) * MILLISECOND
-    result = rehearse(path, events, notice)
+    lead = data.draw(st.sampled_from([150, 250, 500, 1000])) * MILLISECOND
+    result = simulate(path, events, lead)
     check(path, events, result)
     counts = result.performer.planner.counts
     assert counts.received == sum(map(is_note_on, events))
@@ -117,16 +127,16 @@ def test_any_music_is_struck_in_time_and_within_the_limits(
 @every_body
 @given(data=st.data())
 @settings(max_examples=5)
-def test_clears_leave_nothing_held_and_nothing_astray(path: Path, data: st.DataObject) -> None:
+def test_clears_release_all_keys_and_lose_no_joint(path: Path, data: st.DataObject) -> None:
     events = data.draw(music(clears=True))
-    result = rehearse(path, events)
+    result = simulate(path, events)
     check(path, events, result)
 
 
 @every_body
-def test_what_sounds_is_what_was_hit(path: Path) -> None:
+def test_the_reported_notes_are_the_simulated_hits(path: Path) -> None:
     events = scales()
-    result = rehearse(path, events)
+    result = simulate(path, events)
     check(path, events, result)
     told = sorted((e.time, e.values[1]) for e in result.sounded if is_note_on(e))
     heard = sorted((hit.time, hit.velocity) for hit in result.simulator.hits)
@@ -136,23 +146,23 @@ def test_what_sounds_is_what_was_hit(path: Path) -> None:
         assert velocity == hit_velocity
 
 
-def test_the_piano_plays_ordinary_music_whole() -> None:
+def test_the_piano_plays_every_note_of_ordinary_music() -> None:
     events = scales()
-    counts = rehearse(BODIES / 'piano_88.yaml', events).performer.planner.counts
+    counts = simulate(BODIES / 'piano_88.yaml', events).performer.planner.counts
     assert counts.performed == counts.received
 
 
-def test_the_marimba_keeps_more_than_a_greedy_one_and_no_less_of_the_melody() -> None:
+def test_the_marimba_plays_more_notes_than_with_the_greedy_planner() -> None:
     events = []
     for beat in range(24):  # a melody over a wide accompaniment, too much for two mallets
         time = START + beat * 240 * MILLISECOND
         for pitch in (52, 59, 64, 76 + beat * 5 % 12):
             events += [note_on(time, pitch, 80), note_off(time + 100 * MILLISECOND, pitch)]
     path = BODIES / 'marimba_arms.yaml'
-    planned = rehearse(path, events)
-    greedy = rehearse(path, events, assign=assign_greedily, at_once=True)
+    planned = simulate(path, events)
+    greedy = simulate(path, events, assign=assign_greedily, immediate=True)
 
-    def melody(result: Rehearsal) -> int:
+    def melody(result: SimulatedPerformance) -> int:
         return sum(hit.pitch >= 76 for hit in result.simulator.hits)
 
     assert planned.performer.planner.counts.performed >= greedy.performer.planner.counts.performed

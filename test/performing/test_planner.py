@@ -1,4 +1,7 @@
-"""What the planner decides, note by note; and what is told of it afterwards."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The decisions of the planner, the ideal body, and lateness."""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from improv_ros.event_text import TimedEvent, clear, control_change, note_off, note_on
+from improv_ros.event_text import SECOND, TimedEvent, clear, control_change, note_off, note_on
 from improv_ros.performing.body_file import body_of
-from improv_ros.performing.feedback import Lateness, Obedience
-from improv_ros.performing.planner import SOON, TICK, Command, Planner
+from improv_ros.performing.feedback import IdealBody, StrikeLateness
+from improv_ros.performing.planner import DECISION_MARGIN, TICK, Command, Planner
 from improv_ros.performing.trajectory import Move, Timeline
 
 MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
 LOOKAHEAD = 200 * MILLISECOND
 
 KEYS = {'pitches': '60-71', 'strikers': 12, 'repeat': 0.1, 'latency': 0.03, 'holds': True}
@@ -28,7 +30,7 @@ def planner(described: dict[str, Any]) -> Planner:
 
 
 def commands(planner: Planner, events: list[TimedEvent], until: int = 5 * SECOND) -> list[Command]:
-    """Return all commands, where every event is known from the beginning."""
+    """Return all commands if every event is known from the beginning."""
     found = planner.add(events, 0)
     for now in range(0, until, TICK):
         found += planner.advance(now)
@@ -39,21 +41,21 @@ def kinds(found: list[Command]) -> list[tuple[int, str, int]]:
     return [(c.time // MILLISECOND, c.kind, c.pitch) for c in sorted(found)]
 
 
-def test_a_key_is_commanded_ahead_of_its_sound_and_let_go_at_its_end() -> None:
+def test_a_key_is_commanded_ahead_of_its_sound_and_released_at_its_end() -> None:
     found = commands(planner(KEYS), [note_on(SECOND, 62, 80), note_off(2 * SECOND, 62)])
-    assert kinds(found) == [(970, 'strike', 62), (2000, 'let_go', 62)]
+    assert kinds(found) == [(970, 'strike', 62), (2000, 'release', 62)]
     assert [c.striker for c in found] == [2, 2]
     assert found[0].sound == SECOND
 
 
-def test_commands_are_given_no_sooner_than_they_must() -> None:
+def test_commands_are_returned_as_late_as_possible() -> None:
     body = planner(KEYS)
     body.add([note_on(SECOND, 62, 80)], 0)
-    assert body.advance(SECOND - LOOKAHEAD - SOON - TICK) == []
-    assert len(body.advance(SECOND - LOOKAHEAD - SOON)) == 1
+    assert body.advance(SECOND - LOOKAHEAD - DECISION_MARGIN - TICK) == []
+    assert len(body.advance(SECOND - LOOKAHEAD - DECISION_MARGIN)) == 1
 
 
-def test_a_key_is_let_go_in_time_for_its_next_strike() -> None:
+def test_a_key_is_released_in_time_for_its_next_strike() -> None:
     events = [
         note_on(SECOND, 62, 80),
         note_off(2 * SECOND - 1, 62),
@@ -62,20 +64,20 @@ def test_a_key_is_let_go_in_time_for_its_next_strike() -> None:
     ]
     assert kinds(commands(planner(KEYS), events)) == [
         (970, 'strike', 62),
-        (1920, 'let_go', 62),
+        (1920, 'release', 62),
         (1970, 'strike', 62),
-        (3000, 'let_go', 62),
+        (3000, 'release', 62),
     ]
 
 
-def test_a_key_struck_again_too_soon_is_struck_once() -> None:
+def test_a_key_that_is_repeated_too_fast_is_struck_once() -> None:
     events = [note_on(SECOND, 62, 80), note_on(SECOND + 60 * MILLISECOND, 62, 80)]
     body = planner(KEYS)
     assert [c.kind for c in commands(body, events)] == ['strike']
     assert body.counts.dropped == 1
 
 
-def test_a_note_with_too_little_notice_is_dropped_and_counted() -> None:
+def test_a_note_with_too_short_a_lead_is_dropped_and_counted() -> None:
     body = planner(KEYS)
     assert body.add([note_on(LOOKAHEAD - 1, 62, 80)], 0) == []
     assert commands(body, []) == []
@@ -92,8 +94,8 @@ def test_a_finger_prefers_the_melody_then_the_bass() -> None:
     assert [c.pitch for c in found if c.kind == 'strike'] == [60, 60]
 
 
-def test_a_finger_forgoes_a_note_for_more_of_those_to_come() -> None:
-    # It can stay and play four at 60, or go for the 71 in between and miss two of them.
+def test_a_note_is_dropped_if_more_later_notes_are_played() -> None:
+    # It can stay and play four notes at 60, or play the 71 in between and miss two of them.
     times = [1000, 1150, 1300, 1450]
     notes = [(time, 60) for time in times] + [(1220, 71)]
     events = [
@@ -116,14 +118,14 @@ def test_folding_is_counted_and_only_where_allowed() -> None:
         assert body.counts.unplayable == 1 - performed
 
 
-def test_the_pedal_goes_only_to_a_body_that_has_one() -> None:
+def test_pedal_events_go_only_to_a_body_with_a_pedal() -> None:
     down = [control_change(SECOND, 64, 127)]
     assert commands(planner(KEYS), down) == []
     found = commands(planner({**KEYS, 'pedal': True}), down)
     assert [(c.kind, c.velocity, c.time) for c in found] == [('pedal', 127, SECOND)]
 
 
-def test_a_clear_withdraws_what_was_decided_and_what_was_not() -> None:
+def test_a_clear_withdraws_decided_and_undecided_notes() -> None:
     body = planner(KEYS)
     body.add([note_on(SECOND, 60, 80), note_on(2 * SECOND, 62, 80)], 0)
     now = SECOND - LOOKAHEAD
@@ -138,12 +140,12 @@ def test_a_clear_withdraws_what_was_decided_and_what_was_not() -> None:
     )
 
 
-def test_obedience_tells_what_sounds_and_nothing_that_was_withdrawn() -> None:
-    obedience = Obedience()
+def test_the_ideal_body_plays_all_commands_but_withdrawn_ones() -> None:
+    obedience = IdealBody()
     obedience.add(
         [
             Command(10, 'strike', 0, 60, 80, sound=20),
-            Command(30, 'let_go', 0, 60, sound=30),
+            Command(30, 'release', 0, 60, sound=30),
             Command(40, 'strike', 1, 62, 80, sound=50),
             Command(70, 'strike', 0, 60, 80, sound=80),
         ]
@@ -154,18 +156,19 @@ def test_obedience_tells_what_sounds_and_nothing_that_was_withdrawn() -> None:
     assert obedience.sounded(SECOND) == [note_off(61, 62)]
 
 
-def test_lateness_of_what_a_body_reports() -> None:
-    lateness = Lateness()
-    lateness.add([Command(10, 'strike', 0, 60, 80, sound=20 * MILLISECOND)])
+def test_reports_of_a_body_belong_to_its_strikes() -> None:
+    lateness = StrikeLateness(body_of(KEYS))
+    struck = Command(10, 'strike', 0, 60, 80, sound=20 * MILLISECOND)
+    lateness.add([struck])
     lateness.add([Command(10, 'strike', 0, 62, 80, sound=20 * MILLISECOND)])
-    assert lateness.of(25 * MILLISECOND, 60) == 5 * MILLISECOND
-    assert lateness.of(25 * MILLISECOND, 60) is None
+    assert lateness.match(25 * MILLISECOND, 60) == struck
+    assert lateness.match(25 * MILLISECOND, 60) is None
     lateness.forget(5 * SECOND)
     assert (lateness.unexpected, lateness.missed) == (1, 1)
 
 
 @pytest.mark.parametrize('acceleration', [None, 10.0])
-def test_a_move_arrives_and_a_timeline_goes_on_from_there(acceleration: float | None) -> None:
+def test_a_move_arrives_and_the_next_one_continues_from_there(acceleration: float | None) -> None:
     there = Move(SECOND, 2 * SECOND, 0.0, 1.0, acceleration)
     assert there.at(SECOND - 1) == (0.0, 0.0)
     assert there.at(2 * SECOND) == (1.0, 0.0)
@@ -178,7 +181,7 @@ def test_a_move_arrives_and_a_timeline_goes_on_from_there(acceleration: float | 
     assert timeline.at(3 * SECOND) == (0.25, 0.0)
 
 
-def test_the_body_in_the_documentation_is_one() -> None:
+def test_the_body_in_the_documentation_is_valid() -> None:
     page = (Path(__file__).parents[2] / 'docs' / 'robots.md').read_text()
     described = re.search(r'```yaml\n(.*?)```', page, re.DOTALL)
     body = body_of(yaml.safe_load(described.group(1)))

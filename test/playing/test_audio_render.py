@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 import time
 
 from hypothesis import given, settings
@@ -6,13 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from improv_ros.event_text import clear, control_change, note_off, note_on
-from improv_ros.playing import soundfont
-from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.render import render, write_wav
-from improv_ros.playing.soundfont import find_soundfont
+from improv_ros.event_text import SECOND, clear, control_change, note_off, note_on
+from improv_ros.playing import PlayingError
+from improv_ros.playing.synth import fluidsynth_synth
+from improv_ros.playing.synth.fluidsynth_synth import find_soundfont
+from improv_ros.playing.synth.rendering import render, write_wav
 
-SECOND = 1_000_000_000
 RATE = 44100
 
 
@@ -52,12 +54,12 @@ def test_sound_begins_when_the_notes_do():
     assert len(samples) / RATE == pytest.approx(1.0 + 1.0 + 2.0, abs=0.01)
 
 
-def test_a_time_far_from_zero_is_no_matter():
+def test_times_far_from_zero_render_correctly():
     now = time.time_ns()
     assert np.array_equal(render(chord(now, [60], 80)), render(chord(0, [60], 80)))
 
 
-def test_a_clear_cuts_the_note_short():
+def test_a_clear_ends_the_note():
     whole = render([*chord(0, [60], 100, 3.0)])
     cut = render([control_change(0, 64, 127), *chord(0, [60], 100, 3.0), clear(SECOND)])
     late = slice(round(2.0 * RATE), round(2.5 * RATE))
@@ -69,11 +71,11 @@ def test_a_note_without_end_ends_with_the_last_event():
     assert np.abs(samples[-RATE // 2 :]).max() < 50
 
 
-def test_nothing_renders_to_silence():
+def test_no_events_render_to_silence():
     assert not render([], tail=0.5).any()
 
 
-def test_days_of_sound_are_refused():
+def test_rendering_days_of_audio_is_refused():
     with pytest.raises(PlayingError, match='4 hours'):
         render([note_on(0, 60, 64), note_off(10**6 * SECOND, 60)])
 
@@ -85,7 +87,7 @@ def test_the_length_is_exact_at_any_rate(rate, duration):
     assert len(samples) == (duration + SECOND // 4) * rate // SECOND
 
 
-def test_a_wav_file_holds_what_was_rendered(tmp_path):
+def test_a_wav_file_contains_the_rendered_samples(tmp_path):
     samples = render(chord(0, [60, 64], 90))
     write_wav(tmp_path / 'phrase.wav', samples, RATE)
     read, rate = soundfile.read(tmp_path / 'phrase.wav', dtype='int16')
@@ -97,13 +99,13 @@ def test_an_installed_soundfont_is_found():
     assert find_soundfont().suffix == '.sf2'
 
 
-def test_without_a_soundfont_the_debian_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(soundfont, 'FOLDERS', (tmp_path,))
+def test_a_missing_soundfont_names_the_debian_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(fluidsynth_synth, 'SOUNDFONT_FOLDERS', (tmp_path,))
     with pytest.raises(PlayingError, match='apt install timgm6mb-soundfont'):
         find_soundfont()
 
 
-def test_a_file_that_is_no_soundfont_is_refused(tmp_path):
+def test_a_file_that_is_not_a_soundfont_is_refused(tmp_path):
     path = tmp_path / 'fake.sf2'
     path.write_text('no sound in here')
     with pytest.raises(PlayingError, match=r'fake\.sf2 is not a soundfont'):

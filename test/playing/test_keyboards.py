@@ -1,4 +1,7 @@
-"""Keyboards that come and go: real ports of a real JACK server, and sockets."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Keyboards that are unplugged and plugged in: real ports of a real JACK server, and sockets."""
 
 import contextlib
 from queue import Empty, SimpleQueue
@@ -10,19 +13,20 @@ import pytest
 
 from fixtures_midi import JackServer, jack_server  # noqa: F401
 from improv_ros.event_text import control_change, note_off, note_on
-from improv_ros.playing import ports
-from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.keyboards import Keyboards
-from improv_ros.playing.outputs.port import PortOutput
+from improv_ros.playing import PlayingError
+from improv_ros.playing.midi import port_names
+from improv_ros.playing.midi.keyboard_input import KeyboardInput
+from improv_ros.playing.midi.keyboards import Keyboards
+from improv_ros.playing.outputs.port_output import PortOutput
+from timing import PATIENCE
 
-PATIENCE = 8.0  # seconds
 CHANNELS = 16
 JACK = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
 
 
 @pytest.fixture
 def no_alsa(monkeypatch, tmp_path):
-    monkeypatch.setattr(ports, 'ALSA_SEQUENCER', tmp_path / 'no-such-sequencer')
+    monkeypatch.setattr(port_names, 'ALSA_SEQUENCER', tmp_path / 'no-such-sequencer')
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def addresses():
 
 @contextlib.contextmanager
 def opened(*names, **options):
-    """Keyboards, and the queue of what is heard of them."""
+    """Return keyboards and the queue of their events."""
     heard = SimpleQueue()
     keyboards = Keyboards(names, heard.put, **options)
     keyboards.open()
@@ -52,7 +56,7 @@ def wait_until(condition):
 
 
 def struck(port, pitch, heard):
-    """Strike the key until it is heard: JACK takes a moment, and without rights loses some."""
+    """Send note-ons until one arrives: without real-time priority, JACK loses some."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         port.send(mido.Message('note_on', note=pitch, velocity=70))
@@ -66,7 +70,7 @@ def values(queue, count):
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-def test_a_keyboard_that_vanishes_lets_go_and_is_heard_again_when_it_returns():
+def test_a_keyboard_that_vanishes_is_released_and_opened_again():
     with JACK.open_output('digital piano', virtual=True) as piano:
         keyboards = Keyboards(['PIANO'], (heard := SimpleQueue()).put)
         keyboards.open()
@@ -84,7 +88,7 @@ def test_a_keyboard_that_vanishes_lets_go_and_is_heard_again_when_it_returns():
 
 
 @pytest.mark.usefixtures('no_alsa')
-def test_a_jack_server_that_dies_takes_no_note_along(jack_server: JackServer):  # noqa: F811
+def test_the_death_of_a_jack_server_leaves_no_note_held(jack_server: JackServer):  # noqa: F811
     with contextlib.ExitStack() as stack:
         piano = stack.enter_context(JACK.open_output('digital piano', virtual=True))
         keyboards, heard = stack.enter_context(opened('piano'))
@@ -102,7 +106,7 @@ def test_a_jack_server_that_dies_takes_no_note_along(jack_server: JackServer):  
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-def test_one_keyboard_plays_while_another_is_awaited():
+def test_one_keyboard_plays_while_another_is_missing():
     with (
         JACK.open_output('organ', virtual=True) as organ,
         opened('organ', 'harpsichord') as (keyboards, heard),
@@ -114,7 +118,7 @@ def test_one_keyboard_plays_while_another_is_awaited():
 
 
 @pytest.mark.usefixtures('no_alsa')
-def test_where_no_keyboard_is_there_each_is_named(monkeypatch):
+def test_an_error_names_every_missing_keyboard(monkeypatch):
     monkeypatch.setenv('JACK_DEFAULT_SERVER', 'no-such-server')
     keyboards = Keyboards(['organ', 'harpsichord'], print)
     with pytest.raises(PlayingError, match=r'no-such-server.*; .*no-such-server'):
@@ -122,13 +126,15 @@ def test_where_no_keyboard_is_there_each_is_named(monkeypatch):
     keyboards.close()
 
 
-def test_two_keyboards_are_heard_as_one_with_their_channels(addresses):
+def test_two_keyboards_are_merged_with_their_channels(addresses):
     with opened(*addresses) as (_, heard), contextlib.ExitStack() as stack:
         players = [PortOutput(address) for address in addresses]
         for player in players:
             player.open()
             stack.callback(player.close)
-        assert len(values(heard, 2 * CHANNELS)) == 2 * CHANNELS  # ends of all notes, at first
+        assert (
+            len(values(heard, 2 * CHANNELS)) == 2 * CHANNELS
+        )  # the silence that every port is sent first
         steps = [
             (0, note_on(0, 60, 64, 2)),
             (1, note_on(0, 60, 65, 3)),
@@ -144,7 +150,7 @@ def test_two_keyboards_are_heard_as_one_with_their_channels(addresses):
         assert heard.empty()
 
 
-def test_one_key_held_on_two_keyboards_sounds_until_both_let_go(addresses):
+def test_one_key_held_on_two_keyboards_sounds_until_both_release_it(addresses):
     with opened(*addresses) as (_, heard):
         first, second = (PortOutput(address) for address in addresses)
         first.open()
@@ -159,3 +165,31 @@ def test_one_key_held_on_two_keyboards_sounds_until_both_let_go(addresses):
         assert heard.empty()
         second.close()
         assert values(heard, 1) == [('no', (60, 0, 0))]
+
+
+@pytest.mark.parametrize('culprit', ['open', 'close', 'problem'])
+def test_a_keyboard_is_opened_again_after_any_exception_of_its_driver(
+    addresses, monkeypatch, caplog, culprit
+):
+    def fail(*_):
+        raise RuntimeError('an odd driver')
+
+    with opened(*addresses) as (keyboards, heard):
+        with monkeypatch.context() as broken:
+            first = keyboards._keyboards[0].keyboard
+            if culprit == 'problem':
+                broken.setattr(KeyboardInput, 'problem', property(fail))
+            else:
+                broken.setattr(first, culprit, fail)
+                first._port.problem = 'gone'
+            name = f'keyboard {addresses[0]}'
+            words = {'open': 'an odd driver', 'close': 'gone', 'problem': 'an odd driver'}
+            wait_until(lambda: words[culprit] in keyboards.problems.get(name, ''))
+            if culprit == 'close':
+                wait_until(lambda: 'an odd driver' in caplog.text)
+        wait_until(lambda: not keyboards.problems)
+        player = PortOutput(addresses[0])
+        player.open()
+        player.send(note_on(0, 60, 64))
+        assert values(heard, CHANNELS + 1)[-1] == ('no', (60, 64, 0))
+        player.close()

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 import contextlib
 import os
 from queue import Empty, SimpleQueue
@@ -11,22 +14,22 @@ import time
 import mido
 import pytest
 
-from fixtures_midi import jack_server, tried_again  # noqa: F401
+from fixtures_midi import jack_server  # noqa: F401
 from improv_ros.event_text import control_change, message_of, note_off, note_on
+from improv_ros.playing import PlayingError
 from improv_ros.playing import player as player_module
-from improv_ros.playing import ports
-from improv_ros.playing.alsa_connections import connection_problem
-from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.input import KeyboardInput
-from improv_ros.playing.outputs.port import SILENCE, PortOutput
+from improv_ros.playing.midi import port_names
+from improv_ros.playing.midi.keyboard_input import KeyboardInput
+from improv_ros.playing.midi.local_port import alsa_connection_problem
+from improv_ros.playing.outputs.port_output import SILENCE, PortOutput
 from improv_ros.playing.player import Player
+from timing import PATIENCE, promised
 
 MILLISECOND = 1_000_000
-PATIENCE = 4.0  # seconds
 JACK = mido.Backend('mido.backends.rtmidi/UNIX_JACK')
 
 
-# As Linux writes /proc/asound/seq/clients.
+# The format of /proc/asound/seq/clients.
 SEQUENCER_CLIENTS = """Client info
   cur  clients : 4
   peak clients : 4
@@ -67,12 +70,15 @@ sys.stdin.read()
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     monkeypatch.setattr(player_module, 'WATCH_PERIOD', 0.05)
+    # No event is dropped as too late on a busy machine.
+    _, *others = Player.__init__.__defaults__
+    monkeypatch.setattr(Player.__init__, '__defaults__', (60_000_000_000, *others))
     monkeypatch.setattr(player_module, 'FIRST_PAUSE', 0.1)
 
 
 @pytest.fixture
 def no_alsa(monkeypatch, tmp_path):
-    monkeypatch.setattr(ports, 'ALSA_SEQUENCER', tmp_path / 'no-such-sequencer')
+    monkeypatch.setattr(port_names, 'ALSA_SEQUENCER', tmp_path / 'no-such-sequencer')
 
 
 @pytest.fixture
@@ -82,7 +88,7 @@ def socket_address():
 
 
 def collect(queue, count):
-    """Return what comes into the queue, `count` items or as many as come in time."""
+    """Return `count` items of the queue, or as many as arrive in time."""
     items = []
     deadline = time.monotonic() + PATIENCE
     try:
@@ -94,7 +100,7 @@ def collect(queue, count):
 
 
 def after_the_silence(hear):
-    """Return a listener which hands on what comes after the first that every port is told."""
+    """Return a callback that skips the silence that every port is sent first."""
     silence = iter(SILENCE)
 
     def listen(*heard):
@@ -105,7 +111,7 @@ def after_the_silence(hear):
 
 
 def wait_until(condition):
-    deadline = time.monotonic() + 3 * PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert condition()
@@ -124,7 +130,6 @@ def messages_of(events):
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-@tried_again
 def test_every_message_arrives_over_jack_in_order_and_in_time():
     received = SimpleQueue()
 
@@ -143,11 +148,10 @@ def test_every_message_arrives_over_jack_in_order_and_in_time():
     assert [message for _, message in arrived] == messages_of(events)
     offsets = [at - event.time for (at, _), event in zip(arrived, events, strict=True)]
     assert min(offsets) > -MILLISECOND
-    assert sorted(offsets)[len(offsets) // 2] < 100 * MILLISECOND
+    assert sorted(offsets)[len(offsets) // 2] < promised(0.1) * 1e9
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-@tried_again
 def test_stop_releases_what_sounds_before_the_port_is_closed():
     received = SimpleQueue()
     hear = after_the_silence(received.put)
@@ -163,8 +167,7 @@ def test_stop_releases_what_sounds_before_the_port_is_closed():
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-@tried_again
-def test_a_virtual_output_can_be_found_and_heard_by_a_keyboard_input():
+def test_a_keyboard_input_receives_from_a_virtual_output():
     heard = SimpleQueue()
     output = PortOutput('robot', virtual=True)
     output.open()
@@ -190,14 +193,13 @@ def test_a_virtual_output_can_be_found_and_heard_by_a_keyboard_input():
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-@tried_again
-def test_an_instrument_that_goes_and_returns_is_released_and_hears_nothing_late():
+def test_an_instrument_that_returns_is_released_and_receives_no_late_event():
     with Player([PortOutput('marimba')]) as player:
         marimba = JACK.open_input('marimba', virtual=True)
         wait_until(lambda: not player.problems)
         now = time.monotonic_ns()
         player.submit([note_on(now, 60, 64)])
-        time.sleep(0.3)
+        wait_until(lambda: player.pending == 0)
         marimba.close()
         wait_until(lambda: 'marimba' in player.problems.get('port marimba', ''))
         now = time.monotonic_ns()
@@ -207,7 +209,6 @@ def test_an_instrument_that_goes_and_returns_is_released_and_hears_nothing_late(
         hear = after_the_silence(heard.put)
         with JACK.open_input('marimba', virtual=True, callback=hear):
             wait_until(lambda: not player.problems)
-            time.sleep(0.3)
             now = time.monotonic_ns()
             after = [note_on(now, 65, 64), note_off(now + MILLISECOND, 65)]
             player.submit([note_off(now, 60), note_off(now, 64), *after])
@@ -218,7 +219,7 @@ def test_an_instrument_that_goes_and_returns_is_released_and_hears_nothing_late(
 
 @contextlib.contextmanager
 def listening_process():
-    """A port 'listener' in a process of its own, as a server's death harms all its clients."""
+    """A port 'listener' in a process of its own, because a server's death harms its clients."""
     process = subprocess.Popen(
         [sys.executable, '-c', LISTENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -235,8 +236,7 @@ def listening_process():
 
 
 @pytest.mark.usefixtures('no_alsa')
-@tried_again
-def test_a_jack_server_that_dies_is_noticed_and_found_again(jack_server):  # noqa: F811
+def test_the_death_of_a_jack_server_is_detected_and_a_new_one_is_found(jack_server):  # noqa: F811
     with contextlib.ExitStack() as stack:
         with listening_process() as heard:
             player = stack.enter_context(Player([PortOutput('listener')]))
@@ -253,11 +253,11 @@ def test_a_jack_server_that_dies_is_noticed_and_found_again(jack_server):  # noq
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-def test_a_jack_client_that_crashes_takes_nobody_with_it():
+def test_the_player_survives_the_crash_of_a_jack_client():
     with JACK.open_input('listener', virtual=True):
         output = PortOutput('listener')
         with Player([output]) as player:
-            os.kill(output._port._child._process.pid, signal.SIGKILL)
+            os.kill(output._port._helper._process.pid, signal.SIGKILL)
             wait_until(lambda: 'ended' in player.problems.get('port listener', ''))
             wait_until(lambda: not player.problems)
 
@@ -265,19 +265,19 @@ def test_a_jack_client_that_crashes_takes_nobody_with_it():
 @pytest.mark.parametrize(
     ('client', 'problem'), [('improv_ros-7-1', False), ('improv_ros-7-2', True), ('other', True)]
 )
-def test_the_kernel_tells_who_is_connected(tmp_path, client, problem):
+def test_alsa_connections_are_read_from_the_kernel(tmp_path, client, problem):
     clients = tmp_path / 'clients'
     clients.write_text(SEQUENCER_CLIENTS)
-    assert bool(connection_problem(client, clients)) == problem
-    assert connection_problem(client, tmp_path / 'absent') == ''
+    assert bool(alsa_connection_problem(client, clients)) == problem
+    assert alsa_connection_problem(client, tmp_path / 'absent') == ''
 
 
 @pytest.mark.usefixtures('jack_server', 'no_alsa')
-def test_a_wrong_name_is_answered_with_the_right_ones():
+def test_an_unknown_port_name_is_answered_with_the_existing_names():
     keyboard = KeyboardInput('marimba', print, virtual=True)
     keyboard.open()
     try:
-        assert any('marimba' in name for name in ports.output_names())
+        assert any('marimba' in name for name in port_names.output_names())
         with pytest.raises(PlayingError, match=r"'harp'.*marimba"):
             PortOutput('harp').open()
     finally:
@@ -327,7 +327,7 @@ def test_over_a_socket_every_message_arrives_normalised(socket_address):
     assert heard.empty()
 
 
-def test_a_sender_that_goes_leaves_no_note_held_and_another_may_come(socket_address):
+def test_a_sender_that_leaves_is_released_and_another_can_connect(socket_address):
     heard = SimpleQueue()
     keyboard = KeyboardInput(socket_address, heard.put)
     keyboard.open()
@@ -344,14 +344,14 @@ def test_a_sender_that_goes_leaves_no_note_held_and_another_may_come(socket_addr
         keyboard.close()
 
 
-def test_an_output_that_is_gone_and_comes_back_is_opened_again(socket_address):
+def test_an_output_that_returns_is_opened_again(socket_address):
     heard = SimpleQueue()
     with Player([PortOutput(socket_address)]) as player:
         assert 'nobody listens' in player.problems[f'port {socket_address}']
         keyboard = KeyboardInput(socket_address, after_the_silence(heard.put))
         keyboard.open()
         try:
-            deadline = time.monotonic() + 2 * PATIENCE
+            deadline = time.monotonic() + PATIENCE
             while player.problems and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert player.problems == {}
@@ -380,7 +380,7 @@ def test_a_malformed_address_is_refused(address):
         PortOutput(address).open()
 
 
-def test_a_listener_that_leaves_is_noticed_before_anything_is_sent(socket_address):
+def test_a_receiver_that_leaves_is_detected_before_the_next_send(socket_address):
     keyboard = KeyboardInput(socket_address, print)
     keyboard.open()
     output = PortOutput(socket_address)

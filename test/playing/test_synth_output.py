@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 import os
 import signal
 import subprocess
@@ -9,21 +12,21 @@ import pytest
 
 from fixtures_audio import virtual_microphone  # noqa: F401
 from improv_ros.event_text import note_off, note_on
+from improv_ros.playing import PlayingError
 from improv_ros.playing import player as player_module
-from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.outputs.synth import SynthOutput
+from improv_ros.playing.outputs.synth_output import SynthOutput
 from improv_ros.playing.player import Player
+from timing import PATIENCE, promised
 
 RATE = 44100
-PATIENCE = 15.0  # seconds
 
 PLAYER = """
 import time
-from improv_ros.playing.outputs.synth import SynthOutput
+from improv_ros.playing.outputs.synth_output import SynthOutput
 
 output = SynthOutput()
 output.open()
-print(output._child._process.pid, flush=True)
+print(output._helper._process.pid, flush=True)
 time.sleep(100)
 """
 
@@ -31,6 +34,9 @@ time.sleep(100)
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     monkeypatch.setattr(player_module, 'WATCH_PERIOD', 0.05)
+    # No event is dropped as too late on a busy machine.
+    _, *others = Player.__init__.__defaults__
+    monkeypatch.setattr(Player.__init__, '__defaults__', (60_000_000_000, *others))
     monkeypatch.setattr(player_module, 'FIRST_PAUSE', 0.1)
 
 
@@ -49,8 +55,14 @@ def is_alive(process_id):
         return False
 
 
+def loud(recording, latest=0):
+    """Return how many of the latest samples (0: all) are audible."""
+    samples = np.fromfile(recording, np.int16)[-latest:]
+    return np.count_nonzero(np.abs(samples / 32768) > 0.01)
+
+
 @pytest.mark.parametrize('driver', ['pulseaudio', ''])
-def test_the_synth_is_heard_on_the_default_audio_device(virtual_microphone, tmp_path, driver):  # noqa: F811
+def test_the_synthesiser_sounds_on_the_default_audio_device(virtual_microphone, tmp_path, driver):  # noqa: F811
     recording = tmp_path / 'recording'
     command = ['parec', '--format=s16le', f'--rate={RATE}', '--channels=1', '--latency-msec=50']
     with recording.open('wb') as file:
@@ -60,17 +72,16 @@ def test_the_synth_is_heard_on_the_default_audio_device(virtual_microphone, tmp_
         now = time.monotonic_ns() + 500_000_000
         for pitch in (60, 64, 67):
             player.submit([note_on(now, pitch, 100), note_off(now + 800_000_000, pitch)])
-        time.sleep(2.0)
+        wait_until(lambda: loud(recording) > 0.1 * RATE)
+        wait_until(lambda: not loud(recording, RATE // 4))
     recorder.terminate()
-    recorder.wait(5)
+    recorder.wait(PATIENCE)
     samples = np.fromfile(recording, np.int16) / 32768
     assert len(samples) > RATE
-    loud = np.abs(samples) > 0.01
     assert 0.02 < np.abs(samples).max() < 1.0
-    assert 0.1 * RATE < np.count_nonzero(loud) < 2.0 * RATE
 
 
-def test_without_a_sound_server_the_error_asks_for_one(monkeypatch, tmp_path):
+def test_without_a_sound_server_the_error_names_it(monkeypatch, tmp_path):
     monkeypatch.setenv('PULSE_SERVER', f'unix:{tmp_path}/none')
     with pytest.raises(PlayingError, match=r'pulseaudio.*sound server'):
         SynthOutput(driver='pulseaudio').open()
@@ -81,17 +92,17 @@ def test_a_missing_soundfont_is_named():
         SynthOutput('/nowhere.sf2').open()
 
 
-def test_a_sound_server_that_hangs_is_noticed_and_holds_nobody_up(virtual_microphone):  # noqa: F811
+def test_a_hanging_sound_server_is_detected_and_delays_no_other_output(virtual_microphone):  # noqa: F811
     with Player([SynthOutput()]) as player:
         virtual_microphone.pause()
         wait_until(lambda: 'no sound' in player.problems.get('synth', ''))
         player.submit([note_on(time.monotonic_ns(), 60, 100)])
         began = time.monotonic()
     virtual_microphone.resume()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < promised(4)
 
 
-def test_a_sound_server_that_dies_is_noticed_and_found_again(virtual_microphone):  # noqa: F811
+def test_the_death_of_a_sound_server_is_detected_and_a_new_one_is_found(virtual_microphone):  # noqa: F811
     with Player([SynthOutput(driver='pulseaudio')]) as player:
         virtual_microphone.kill()
         wait_until(lambda: 'sound' in player.problems.get('synth', ''))
@@ -102,12 +113,12 @@ def test_a_sound_server_that_dies_is_noticed_and_found_again(virtual_microphone)
 def test_a_synth_that_crashes_is_started_again(virtual_microphone):  # noqa: F811
     output = SynthOutput()
     with Player([output]) as player:
-        os.kill(output._child._process.pid, signal.SIGKILL)
+        os.kill(output._helper._process.pid, signal.SIGKILL)
         wait_until(lambda: 'ended unexpectedly' in player.problems.get('synth', ''))
         wait_until(lambda: not player.problems)
 
 
-def test_a_player_that_is_killed_leaves_no_synth_behind(virtual_microphone):  # noqa: F811
+def test_a_killed_player_leaves_no_synthesiser_behind(virtual_microphone):  # noqa: F811
     player = subprocess.Popen([sys.executable, '-c', PLAYER], stdout=subprocess.PIPE)
     synth = int(player.stdout.readline())
     assert is_alive(synth)

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Fixtures of the tests that start real nodes."""
 
 from __future__ import annotations
@@ -7,25 +10,16 @@ import contextlib
 import itertools
 from pathlib import Path
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
-from graph import Graph, graph_in
-from piano import Piano, a_piano
-
-# These tests keep real time, on machines that may have something else to do: one that fails is
-# tried once more, and the report says so.
-ATTEMPTS = pytest.mark.flaky(reruns=1)
+if TYPE_CHECKING:  # what these import may not be here, and then the tests are skipped
+    from graph import Graph
+    from piano import Piano
 
 DOMAINS = range(1, 102)  # they keep clear of the ephemeral ports of Linux
 _turns = itertools.cycle(DOMAINS)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each test of this folder be tried once more."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(ATTEMPTS)
 
 
 @contextlib.contextmanager
@@ -51,8 +45,17 @@ def _lock(domain: int) -> socket.socket | None:
 
 
 @pytest.fixture
+def domain() -> Iterator[int]:
+    """Provide a ROS domain."""
+    with domain_of_its_own() as domain:
+        yield domain
+
+
+@pytest.fixture
 def graph(tmp_path: Path) -> Iterator[Graph]:
     """Provide a ROS graph in a domain of its own."""
+    from graph import graph_in
+
     with domain_of_its_own() as domain, graph_in(tmp_path, domain) as graph:
         yield graph
 
@@ -60,6 +63,8 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
 @pytest.fixture(scope='module')
 def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     """Provide a ROS graph that the tests of a module share."""
+    from graph import graph_in
+
     folder = tmp_path_factory.mktemp('graph')
     with domain_of_its_own() as domain, graph_in(folder, domain) as graph:
         yield graph
@@ -68,5 +73,7 @@ def module_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
 @pytest.fixture
 def piano() -> Iterator[Piano]:
     """Provide a piano at a port."""
+    from piano import a_piano
+
     with a_piano() as piano:
         yield piano

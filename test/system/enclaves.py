@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The policy read as `ros2 security` reads it, and keys made of it by openssl, in its layout."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Somebody who means no good: hostile messages on one topic, at a rate, until killed.
 
     python flood.py TOPIC RATE SEED
@@ -16,8 +19,8 @@ import rclpy
 from rclpy.node import Node
 from std_msgs.msg import Int16MultiArray, MultiArrayDimension, String
 
-from improv_ros.listening.audio_chunk import LABELS
-from improv_ros.nodes.note_topics import CHAIN_QOS
+from improv_ros.listening.capture.audio_chunk import LABELS
+from improv_ros.nodes.common.note_topics import CHAIN_QOS
 
 # Serialised messages that are none: the middleware drops them, and a node never sees them.
 GARBAGE = (b'\x00', b'\x00\x01\x00\x00\xff\xff\xff\xff', b'\x00\x01\x00\x00\x05\x00\x00\x00ab')

@@ -1,8 +1,11 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A real ROS graph for a test: nodes as processes, and a probe that talks with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import os
 from pathlib import Path
@@ -22,18 +25,19 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Int16MultiArray, String
 import yaml
 
-from improv_ros.event_text import StreamReader, TimedEvent
-from improv_ros.nodes.note_topics import CHAIN_QOS
+from improv_ros.event_text import SECOND, StreamReader, TimedEvent
+from improv_ros.nodes.common.note_topics import CHAIN_QOS
+from timing import PATIENCE
 
 NAMESPACE = '/improv'
 NOTE_TOPICS = (
     'heard_notes',
+    'confirmed_notes',
     'generated_notes',
     'played_notes',
     'performed_notes',
     'strikes',
 )
-PATIENCE = 30.0  # seconds; generous, for a busy machine
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -62,13 +66,14 @@ class NodeProcess:
         folder: Path,
         env: dict[str, str],
         namespace: str = NAMESPACE,
+        program: Sequence[str] = (),
         **parameters: Any,
     ) -> None:
         self.log = folder / f'{executable}.log'
         file = folder / f'{executable}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
         files = ['--params-file', str(file)] if parameters else []
-        command = [sys.executable, '-m', f'improv_ros.nodes.{executable}']
+        command = [sys.executable, *(program or ['-m', f'improv_ros.nodes.{executable}'])]
         with self.log.open('w') as log:
             self.process = subprocess.Popen(
                 [*command, '--ros-args', '-r', f'__ns:={namespace}', *files],
@@ -86,7 +91,7 @@ class NodeProcess:
         """Interrupt the node; return the seconds it took to leave."""
         began = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE)
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -111,6 +116,7 @@ class Graph:
         self.events: dict[str, list[TimedEvent]] = {}
         self.chunks: list[Int16MultiArray] = []
         self.diagnostics: dict[str, DiagnosticStatus] = {}
+        self._killed = 0  # when, in ROS time
         self._context = rclpy.Context()
         rclpy.init(
             args=[],
@@ -120,7 +126,7 @@ class Graph:
         )
         self.probe = Node('probe', namespace=namespace, context=self._context)
         for topic in NOTE_TOPICS:
-            self._listen(topic)
+            self.listen(topic)
         self.probe.create_subscription(Int16MultiArray, 'audio', self.chunks.append, CHAIN_QOS)
         self.probe.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -128,9 +134,13 @@ class Graph:
         self._thread = threading.Thread(target=self._executor.spin)
         self._thread.start()
 
-    def start(self, executable: str, **parameters: Any) -> NodeProcess:
-        """Start a node in this domain."""
-        node = NodeProcess(executable, self.folder, self.env, self.namespace, **parameters)
+    def start(
+        self, executable: str, program: Sequence[str] = (), **parameters: Any
+    ) -> NodeProcess:
+        """Start a node in this domain; `program` in its place, where one is given."""
+        node = NodeProcess(
+            executable, self.folder, self.env, self.namespace, program, **parameters
+        )
         self.nodes.append(node)
         return node
 
@@ -162,9 +172,9 @@ class Graph:
         return {value.key: value.value for value in status.values} if status else {}
 
     def kill_nodes(self) -> None:
-        """End every node, and wait until the graph has forgotten them and what they said."""
+        """End every node, and forget what they said, also what is still on its way."""
         self._kill()
-        wait_until(lambda: len(self.probe.get_node_names()) == 1, 'that they are gone')
+        self._killed = self.now()
         self.diagnostics.clear()
 
     def close(self) -> None:
@@ -180,7 +190,8 @@ class Graph:
             if node.process.poll() is None:
                 node.kill()
 
-    def _listen(self, topic: str) -> None:
+    def listen(self, topic: str) -> list[TimedEvent]:
+        """Listen to a note topic; return its events, which become more."""
         texts = self.texts[topic] = []
         events = self.events[topic] = []
         reader = StreamReader()
@@ -191,8 +202,12 @@ class Graph:
                 events.extend(reader.read(message.data))
 
         self.probe.create_subscription(String, topic, receive, CHAIN_QOS)
+        return events
 
     def _diagnose(self, message: DiagnosticArray) -> None:
+        stamp = message.header.stamp
+        if stamp.sec * SECOND + stamp.nanosec < self._killed:
+            return
         for status in message.status:
             ensemble, _, node = status.name.rpartition(': ')
             if ensemble == self.namespace.strip('/'):

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Hosts for a test: network namespaces of this machine, joined by a cable with delay and loss."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """`improv run` for a test, as a user starts it at a terminal."""
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import sys
 
 import yaml
 
+from timing import PATIENCE
+
 
 class Run:
     """`improv run` as a user starts it at a terminal, its words kept."""
@@ -20,16 +25,17 @@ class Run:
         self,
         folder: Path,
         env: dict[str, str],
-        config: dict[str, dict[str, object]],
+        config: dict[str, dict[str, object]] | Path,
         **options: str,
     ) -> None:
-        file = folder / 'my.yaml'
-        file.write_text(
-            yaml.safe_dump(
-                {f'/**/{node}': {'ros__parameters': values} for node, values in config.items()}
-            )
-        )
+        file = config if isinstance(config, Path) else folder / 'my.yaml'
+        if not isinstance(config, Path):
+            sections = {
+                f'/**/{node}': {'ros__parameters': values} for node, values in config.items()
+            }
+            file.write_text(yaml.safe_dump(sections))
         words = [f'--{name}={value}' for name, value in options.items()]
+        words += [] if 'page-port' in options else ['--no-page']  # its port is everybody's
         self._log = folder / 'run.log'
         with self._log.open('w') as log:
             self.process = subprocess.Popen(
@@ -60,18 +66,18 @@ class Run:
     def interrupt(self) -> int:
         """Press Ctrl-C; return the exit code."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
 def improv_run(
-    folder: Path, env: dict[str, str], config: dict[str, dict[str, object]], **options: str
+    folder: Path, env: dict[str, str], config: dict[str, dict[str, object]] | Path, **options: str
 ) -> Iterator[Run]:
-    """Run the chain with the parameters of each node in `config`, and end it."""
+    """Run the chain with the parameters of each node in `config`, or that file, and end it."""
     run = Run(folder, env, config, **options)
     try:
         yield run
     finally:
         if run.process.poll() is None:
             run.process.terminate()
-            run.process.wait(10)
+            run.process.wait(PATIENCE)

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A real instrument for the player: a MIDI port in a process that can be pulled out, and music."""
 
 from __future__ import annotations
@@ -14,14 +17,12 @@ from typing import NamedTuple
 from std_msgs.msg import String
 
 from graph import Graph, wait_until
-from improv_ros.event_text import StreamWriter, TimedEvent, note_off, note_on
-
-SECOND = 1_000_000_000
+from improv_ros.event_text import SECOND, StreamWriter, TimedEvent, note_off, note_on
 
 # Prints each event with the time when it came.
 LISTEN = """
 import sys, time
-from improv_ros.playing.input import KeyboardInput
+from improv_ros.playing.midi.keyboard_input import KeyboardInput
 hear = lambda event: print(event.time, event.kind, *event.values, flush=True)
 instrument = KeyboardInput(sys.argv[1], hear, virtual=True)
 instrument.open()

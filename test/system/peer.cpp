@@ -1,3 +1,6 @@
+// Copyright 2026 improv_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+
 // A peer on a topic of std_msgs/String, as ROS 2 names it on the wire, with or without DDS
 // Security: `peer hear|TEXT DDS_TOPIC DOMAIN [ENCLAVE_FOLDER]`. It writes "ready" or "refused: WHY".
 // Then it writes each text that it hears; or says TEXT ten times a second until its parent is gone.

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """An instrument at a socket port, which remembers what was played on it, and when."""
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ import time
 
 from graph import free_port, wait_until
 from improv_ros.event_text import TimedEvent, is_note_off, is_note_on
-from improv_ros.playing.input import KeyboardInput
+from improv_ros.playing.midi.keyboard_input import KeyboardInput
 
 
 class Piano:

@@ -1,3 +1,6 @@
+// Copyright 2026 improv_ros maintainers
+// SPDX-License-Identifier: Apache-2.0
+
 // Preloaded, it puts a process's system clock ahead by the nanoseconds in the file $CLOCK_AHEAD,
 // which may change at any moment, as if somebody set the clock. Every other clock stays true.
 #define _GNU_SOURCE

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Sessions recorded from a real graph and replayed into it."""
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ from rosbags.highlevel import AnyReader
 from std_msgs.msg import Int16MultiArray, String
 
 from graph import NAMESPACE, Graph, wait_until
+from improv_ros.bags.bag_format import STRING
 from improv_ros.bags.bag_reader import read_bag
 from improv_ros.bags.bag_writer import BagWriter
-from improv_ros.bags.message_types import STRING
-from improv_ros.demo.session import paired
+from improv_ros.bags.session import paired
 from improv_ros.event_text import (
+    SECOND,
     StreamWriter,
     TimedEvent,
     is_note_on,
@@ -28,11 +32,11 @@ from improv_ros.event_text import (
     note_on,
     parse,
 )
-from improv_ros.listening.audio_chunk import AudioChunk
-from improv_ros.nodes.audio_topic import audio_chunk, audio_message
-from improv_ros.nodes.note_topics import CHAIN_QOS
+from improv_ros.listening.capture.audio_chunk import AudioChunk
+from improv_ros.nodes.common.audio_topic import audio_chunk, audio_message
+from improv_ros.nodes.common.note_topics import CHAIN_QOS, NOTES_QOS
+from timing import PATIENCE, promised
 
-SECOND = 1_000_000_000
 HEARD = f'{NAMESPACE}/heard_notes'
 
 
@@ -55,7 +59,7 @@ class Command:
 
     def leave(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -127,7 +131,7 @@ def test_a_session_is_recorded_and_replayed_in_time(graph: Graph, improv) -> Non
         ]
     assert [text for _, text in kept] == heard
     for (time, _), event in zip(kept, events, strict=True):
-        assert 0 <= time - event.time < SECOND
+        assert 0 <= time - event.time < promised(1) * SECOND
 
     heard.clear()
     graph.events['heard_notes'].clear()
@@ -136,7 +140,7 @@ def test_a_session_is_recorded_and_replayed_in_time(graph: Graph, improv) -> Non
     graph.chunks.clear()
     before = graph.now()
     replay = improv('replay', str(bag))
-    assert replay.process.wait(30) == 0, replay.said
+    assert replay.process.wait(PATIENCE) == 0, replay.said
     wait_until(lambda: len(heard) == 16, 'the replay')
     assert 'another publisher' not in replay.said
     assert [parse(text).sequence for text in heard] == list(range(16))
@@ -157,18 +161,23 @@ def test_a_player_plays_a_replay_as_it_was_announced(graph: Graph, improv) -> No
     events = [event._replace(time=event.time + SECOND // 2) for event in phrase(graph)]
     publisher.publish(String(data=StreamWriter().write(events)[0]))
     wait_until(lambda: len(read_bag(bag).messages) == 1, 'the message in the bag')
-    graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
+    graph.start(
+        'midi_player',
+        outputs='file',
+        midi_file=str(graph.folder / 'played.mid'),
+        late_tolerance=10.0,
+    )
     wait_until(lambda: graph.healthy('midi_player'), 'a player')
     graph.probe.destroy_publisher(publisher)
     replay = improv('replay', str(bag), '--topics', 'generated_notes', '--rate', '2')
-    assert replay.process.wait(30) == 0, replay.said
+    assert replay.process.wait(PATIENCE) == 0, replay.said
     played = graph.events['played_notes']
     wait_until(lambda: len(played) >= 16, 'the music')
     notes, asked = paired(played), paired(events)
     assert [note.pitch for note in notes] == [note.pitch for note in asked]
     for note, due in zip(notes, asked, strict=True):  # twice as fast
         elapsed = note.start - notes[0].start
-        assert abs(elapsed - (due.start - asked[0].start) / 2) < SECOND // 5
+        assert abs(elapsed - (due.start - asked[0].start) / 2) < promised(0.2) * SECOND
 
 
 def test_a_killed_recorder_keeps_all_but_the_last_second(graph: Graph, improv) -> None:
@@ -178,16 +187,21 @@ def test_a_killed_recorder_keeps_all_but_the_last_second(graph: Graph, improv) -
     play(graph, publisher, phrase(graph))
     publisher.publish(String(data='hello'))
     wait_until(lambda: len(graph.texts['heard_notes']) == 17, 'all of it')
-    published = graph.now()
-    wait_until(lambda: graph.now() > published + SECOND, 'the last second')
+    wait_until(lambda: len(read_bag(bag).messages) == 17, 'the last second', promised(1))
+
+    def counted() -> int:
+        with AnyReader([bag]) as reader:
+            return reader.message_count
+
+    wait_until(lambda: counted() == 17, 'the count of them', promised(1))
     assert recording.leave(signal.SIGKILL) == -signal.SIGKILL
     with AnyReader([bag]) as reader:
         assert reader.message_count == len(list(reader.messages())) == 17
     assert len(read_bag(bag).messages) == 17
 
     replay = improv('replay', str(bag), '--namespace', 'elsewhere')
-    assert replay.process.wait(30) == 0
-    assert 'nobody listens to /elsewhere/heard_notes' in replay.said
+    assert replay.process.wait(PATIENCE) == 0
+    assert 'heard_notes has no subscriber' in replay.said
     assert '1 malformed messages skipped' in replay.said
 
 
@@ -202,12 +216,12 @@ def test_on_a_full_disk_recording_ends_in_words_and_with_a_whole_bag(graph: Grap
     unlimited = resource.RLIM_INFINITY
     resource.prlimit(recording.process.pid, resource.RLIMIT_FSIZE, (room, unlimited))
     publisher.publish(String(data=os.urandom(10000).hex()))
-    assert recording.process.wait(30) == 1
+    assert recording.process.wait(PATIENCE) == 1
     assert f'improv record: {bag}: File too large' in recording.said
     assert 'Traceback' not in recording.said
     kept = read_bag(bag)
     assert len(kept.messages) == 3
-    assert not kept.broken_off
+    assert not kept.truncated
 
 
 def test_a_replay_that_is_stopped_leaves_no_note_sounding(graph: Graph, improv) -> None:
@@ -236,15 +250,46 @@ def sounding(events: list[TimedEvent]) -> set[int]:
 @pytest.mark.parametrize(
     ('words', 'reason'),
     [
-        (['replay', 'nowhere'], 'nowhere is not there'),
+        (['replay', 'nowhere'], 'nowhere does not exist'),
         (['replay', '{bag}', '--topics', 'drums'], 'no topic drums; it has'),
         (['replay', '{bag}'], 'no message'),
-        (['record', '{bag}'], 'there already'),
+        (['record', '{bag}'], 'exists already'),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(graph: Graph, improv, words, reason) -> None:
     BagWriter(graph.folder / 'bag', {HEARD: STRING}).close()
     command = improv(*(word.format(bag=graph.folder / 'bag') for word in words))
-    assert command.process.wait(30) == 2
+    assert command.process.wait(PATIENCE) == 2
     assert reason in command.said
     assert 'Traceback' not in command.said
+
+
+def test_each_publisher_of_a_topic_is_followed_by_itself(graph: Graph, improv) -> None:
+    bag = graph.folder / 'bag'
+    recording = improv('record', str(bag))
+    writers = [StreamWriter(), StreamWriter()]
+    publishers = [publisher_to_two(graph, 'heard_notes') for _ in writers]
+    for number in range(10):
+        for publisher, writer in zip(publishers[: 1 + number // 5], writers, strict=False):
+            note = note_on(graph.now(), 60 + number, 80)
+            publisher.publish(String(data=writer.write([note])[0]))
+    wait_until(lambda: len(read_bag(bag).messages) == 15, 'all of it in the bag')
+    assert recording.leave() == 0
+    assert f'{HEARD}  15 messages\n' in recording.said  # and none lost
+
+
+def test_a_recorder_that_got_no_processor_for_a_while_has_lost_nothing(
+    graph: Graph, improv
+) -> None:
+    bag = graph.folder / 'bag'
+    recording = improv('record', str(bag))
+    publisher = graph.probe.create_publisher(String, 'heard_notes', NOTES_QOS)
+    wait_until(lambda: publisher.get_subscription_count() == 2, 'two listeners')
+    recording.process.send_signal(signal.SIGSTOP)
+    writer, now = StreamWriter(), graph.now()
+    for number in range(900):
+        publisher.publish(String(data=writer.write([note_on(now, number % 128, 80)])[0]))
+    recording.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: len(read_bag(bag).messages) == 900, 'all of it in the bag')
+    assert recording.leave() == 0
+    assert f'{HEARD}  900 messages\n' in recording.said

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The whole chain, as a user starts it."""
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import numpy as np
 import soundfile as sf
 
 from graph import Graph, wait_until
-from improv_ros import bringup
+from improv_ros.bringup.shared_files import shared_file
 from improv_ros.event_text import is_note_on, parse, to_timed
-from improv_ros.playing.render import render, write_wav
+from improv_ros.playing.synth.rendering import render, write_wav
+from timing import PATIENCE, promised
 
 
 def short_recording(folder: Path) -> Path:
-    events = to_timed(parse(bringup.share('demo/fuer_elise.txt').read_text()))
+    events = to_timed(parse(shared_file('demo/fuer_elise.txt').read_text()))
     samples = render([e for e in events if e.time < 4_500_000_000], start=0)
     write_wav(folder / 'short.wav', samples, 44100)
     return folder / 'short.wav'
@@ -32,17 +36,26 @@ def improv(*words: str) -> list[str]:
 def test_the_demonstration_turns_a_recording_into_an_improvisation(tmp_path: Path) -> None:
     out = tmp_path / 'out'
     result = subprocess.run(
-        improv('demo', '--input', str(short_recording(tmp_path)), '--out', str(out)),
+        improv(
+            'demo',
+            '--input',
+            str(short_recording(tmp_path)),
+            '--out',
+            str(out),
+            '--page-port',
+            '0',
+        ),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert result.returncode == 0, result.stderr
     assert 'Traceback' not in result.stderr
     figures = dict(
         line.split('  ', 1) for line in result.stdout.splitlines() if line.startswith('notes ')
     )
-    assert int(figures['notes heard'].strip()) > 10
+    # A transcriber that gets too little time passes sound over, as it should.
+    assert int(figures['notes heard'].strip()) > promised(10, 2)
     assert int(figures['notes generated'].strip()) > 0
 
     heard, played = (
@@ -64,6 +77,7 @@ def test_the_demonstration_turns_a_recording_into_an_improvisation(tmp_path: Pat
     for part in (sound[:rate], sound[first : first + 2 * rate]):
         assert np.sqrt(np.mean(part**2)) > 0.003
     assert (out / 'improvisation.png').stat().st_size > 10_000
+    assert '<canvas id="roll"' in (out / 'improvisation.html').read_text()
 
 
 def test_a_recording_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
@@ -84,7 +98,7 @@ def test_improv_run_starts_the_chain_and_stops_it_together(graph: Graph) -> None
         f'/**/midi_player:\n  ros__parameters:\n    midi_file: {graph.folder}/played.mid\n'
     )
     recording = short_recording(graph.folder)
-    words = ('--input', 'file', '--file', str(recording), '--output', 'file')
+    words = ('--input', 'file', '--file', str(recording), '--output', 'file', '--no-page')
     log = graph.folder / 'run.log'
     with log.open('w') as file:
         chain = subprocess.Popen(
@@ -95,7 +109,7 @@ def test_improv_run_starts_the_chain_and_stops_it_together(graph: Graph) -> None
         )
     wait_until(lambda: any(map(is_note_on, graph.events['played_notes'])), 'an answer')
     chain.send_signal(signal.SIGINT)
-    assert chain.wait(10) == 0, log.read_text()
+    assert chain.wait(PATIENCE) == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
     notes = [m for m in mido.MidiFile(graph.folder / 'played.mid') if m.type == 'note_on']
     assert notes

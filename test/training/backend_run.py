@@ -1,6 +1,9 @@
-"""Train a small network by whichever backend KERAS_BACKEND names, and say how it judges music.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-python backend_run.py MUSIC OUT [PROCESSES PROCESS HOST:PORT]
+"""Train a small network with the backend in KERAS_BACKEND and evaluate it on a melody.
+
+python backend_run.py MUSIC OUT [PROCESSES]
 """
 
 from pathlib import Path
@@ -8,9 +11,8 @@ import sys
 
 import numpy as np
 
-from improv_ros.training import networks, train_event_lstm
-from improv_ros.training.parallel import Together
-from improv_ros.training.train_event_lstm import Options, train
+from improv_ros.training.improviser import network_files, train_improviser
+from improv_ros.training.improviser.improviser_options import ImproviserOptions
 
 OPTIONS = {
     'epochs': 3,
@@ -18,12 +20,12 @@ OPTIONS = {
     'depth': 2,
     'streams': 4,
     'steps': 25,
-    'rate': 0.01,
+    'learning_rate': 0.01,
     'evaluate_every': 8,
 }
 
 
-def passage():
+def melody():
     """Return steps, int32 (1, 41, 3), of a melody in the vocabulary."""
     steps = np.zeros((1, 41, 3), np.int32)
     steps[0, 0] = 0, 178, 0
@@ -33,21 +35,20 @@ def passage():
     return steps
 
 
-def judged(model):
-    """Return the nats (40, 3) of the passage by the network in a file, on this backend."""
+def melody_nats(model):
+    """Return the nats (40, 3) of the melody by the network in a file, on this backend."""
     from keras import ops
 
-    network, _ = networks.load(model)
+    network, _ = network_files.load(model)
     start = network.start()
     state = type(start)(*map(ops.convert_to_tensor, start))
-    nats, _ = network.nats(ops.convert_to_tensor(passage()), state)
+    nats, _ = network.negative_log_likelihood(ops.convert_to_tensor(melody()), state)
     return ops.convert_to_numpy(nats)[0]
 
 
 if __name__ == '__main__':
-    music, out, *shared = sys.argv[1:]
-    together = Together(int(shared[0]), int(shared[1]), shared[2]) if shared else Together()
-    train_event_lstm.finish = lambda *_: Path(out) / 'improviser.keras'
-    model = train(Options([music], out, **OPTIONS), False, together)
-    if not shared:
-        np.save(Path(out) / 'judged.npy', judged(model))
+    music, out, processes = [*sys.argv[1:], '1'][:3]
+    train_improviser.finish = lambda *_: Path(out) / 'improviser.keras'
+    options = ImproviserOptions([music], out, processes=int(processes), **OPTIONS)
+    model = train_improviser.train(options, progress_bar=False)
+    np.save(Path(out) / 'nats.npy', melody_nats(model))

@@ -1,13 +1,16 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from midi_folder import folder_of_scales, scales, write_midi
 import numpy as np
 import pytest
 
 from improv_ros.cli import main
 from improv_ros.event_text import note_on
-from improv_ros.improvising.vocabulary import encode
-import improv_ros.training.dataset as dataset_module
-from improv_ros.training.dataset import DatasetError, load_dataset, read_performance
-from improv_ros.training.representations import quantise
+from improv_ros.improvising.network.vocabulary import encode
+import improv_ros.training.improviser.dataset as dataset_module
+from improv_ros.training.improviser.dataset import DatasetError, load_dataset, read_performance
+from improv_ros.training.improviser.representations import quantise
 
 MS = 1_000_000
 
@@ -33,7 +36,10 @@ def test_says_what_was_skipped_and_why(tmp_path):
     assert sorted(dataset.names) == ['scale00.mid', 'scale01.mid', 'scale02.mid']
     reasons = {path.rpartition('/')[2]: reason for path, reason in dataset.skipped.items()}
     assert reasons.keys() == {'broken.mid', 'empty.mid', 'short.mid', 'drums.mid'}
-    assert 'only 1 notes' in reasons['short.mid'] and 'only 0 notes' in reasons['drums.mid']
+    assert (
+        'only 1 piano notes' in reasons['short.mid']
+        and 'only 0 piano notes' in reasons['drums.mid']
+    )
     assert 'drums.mid' in dataset.report()
     assert dataset.notes == 90
 
@@ -53,8 +59,8 @@ def test_is_read_once_until_a_file_changes(tmp_path):
     folder = folder_of_scales(tmp_path / 'in', 2, 30)
     first = load_dataset([folder], tmp_path / 'cache', progress=False)
     again = load_dataset([folder], tmp_path / 'cache', progress=False)
-    assert isinstance(again.moves, np.memmap) and not isinstance(first.moves, np.memmap)
-    np.testing.assert_array_equal(first.moves, again.moves)
+    assert isinstance(again.events, np.memmap) and not isinstance(first.events, np.memmap)
+    np.testing.assert_array_equal(first.events, again.events)
     assert again.checksum == first.checksum and again.names == first.names
     write_midi(folder / 'scale00.mid', scales(9, 30))
     changed = load_dataset([folder], tmp_path / 'cache', progress=False)
@@ -67,7 +73,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
     (kept,) = (tmp_path / 'cache').glob('*.npy')
     kept.write_bytes(kept.read_bytes()[:200])
     again = load_dataset([folder], tmp_path / 'cache', progress=False)
-    np.testing.assert_array_equal(first.moves, again.moves)
+    np.testing.assert_array_equal(first.events, again.events)
 
 
 def test_pieces_of_one_work_are_split_together(tmp_path):
@@ -75,14 +81,29 @@ def test_pieces_of_one_work_are_split_together(tmp_path):
     rows = [f'scale{i:02}.mid,Anon,Scale in {i // 2}' for i in range(60)]
     (folder / 'index.csv').write_text('\n'.join(['file,composer,work', *rows]))
     dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
-    learning, development = dataset.split()
-    assert sorted(learning + development) == list(range(60))
-    assert learning and development
-    assert not {dataset.groups[i] for i in learning} & {dataset.groups[i] for i in development}
-    assert dataset.split() == (learning, development)
+    training, validation = dataset.split()
+    assert sorted(training + validation) == list(range(60))
+    assert training and validation
+    assert not {dataset.groups[i] for i in training} & {dataset.groups[i] for i in validation}
+    assert dataset.split() == (training, validation)
 
 
-def test_a_reading_that_was_killed_is_gone_on_with(tmp_path, monkeypatch):
+def test_halves_share_no_composer(tmp_path):
+    folder = folder_of_scales(tmp_path / 'in', 10, 25)
+    composers = ['Bach'] * 4 + ['Berg'] * 3 + ['Cage'] * 2 + ['Dvorak']
+    rows = [f'scale{i:02}.mid,{composer}' for i, composer in enumerate(composers)]
+    (folder / 'index.csv').write_text('\n'.join(['file,composer', *rows]))
+    dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
+    assert dataset.halves() == ([0, 1, 2, 3, 9], [4, 5, 6, 7, 8])
+    assert dataset.sample(10**6, dataset.halves()[1]) == [4, 5, 6, 7, 8]
+    assert dataset.sample(1, dataset.halves()[1]) == [4]
+    rows = [f'scale{i:02}.mid,Bach' for i in range(10)]
+    (folder / 'index.csv').write_text('\n'.join(['file,composer', *rows]))
+    alone = load_dataset([folder], tmp_path / 'other', progress=False)
+    assert alone.halves() == (list(range(10)), list(range(10)))
+
+
+def test_a_reading_that_was_killed_is_resumed(tmp_path, monkeypatch):
     folder = folder_of_scales(tmp_path / 'in', 5, 30)
     read = []
 
@@ -104,7 +125,7 @@ def test_a_reading_that_was_killed_is_gone_on_with(tmp_path, monkeypatch):
     dataset = load_dataset([folder], tmp_path / 'cache', progress=False)
     assert again == ['scale03.mid', 'scale04.mid'] and len(dataset) == 5
     fresh = load_dataset([folder], tmp_path / 'other', progress=False)
-    np.testing.assert_array_equal(dataset.moves, fresh.moves)
+    np.testing.assert_array_equal(dataset.events, fresh.events)
     assert [path.suffix for path in sorted((tmp_path / 'cache').iterdir())] == ['.json', '.npy']
 
 
@@ -140,13 +161,13 @@ def test_a_packed_data_set_trains_elsewhere(tmp_path, capsys):
     assert '3 performances' in capsys.readouterr().out
     there = load_dataset([packed], tmp_path / 'nowhere')
     here = load_dataset([folder], tmp_path / 'cache', progress=False)
-    np.testing.assert_array_equal(there.moves, here.moves)
+    np.testing.assert_array_equal(there.events, here.events)
     assert there.report() == here.report() and there.split() == here.split()
     assert not (tmp_path / 'nowhere').exists()
-    assert packed.stat().st_size < here.moves.nbytes + 2000
+    assert packed.stat().st_size < here.events.nbytes + 2000
     with pytest.raises(DatasetError, match='only one'):
         load_dataset([packed, folder], tmp_path / 'cache')
     packed.write_bytes(packed.read_bytes()[:300])
-    with pytest.raises(DatasetError, match=r'music\.npz is no packed data set'):
+    with pytest.raises(DatasetError, match=r'music\.npz is not a packed data set'):
         load_dataset([packed], tmp_path / 'cache')
     assert main(['pack', str(folder), '--out', str(tmp_path / 'a.zip'), '--quiet']) == 1

@@ -1,13 +1,16 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from collections import Counter
 
 from midi_folder import folder_of_scales
 import numpy as np
 import pytest
 
-from improv_ros.improvising.vocabulary import TIMES
-from improv_ros.training.dataset import load_dataset
-from improv_ros.training.ngram import BackOff, NGram, event_questions
-from improv_ros.training.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
+from improv_ros.improvising.network.vocabulary import TIME_BINS
+from improv_ros.training.improviser.dataset import load_dataset
+from improv_ros.training.improviser.ngram import BackOff, NGram, event_variables
+from improv_ros.training.improviser.representations import AS_PLAYED, PERFORMANCE_RNN, SOUNDING
 
 
 def discounted(letters, outcomes, letter, context):
@@ -35,13 +38,13 @@ def test_is_absolute_discounting():
     random = np.random.default_rng(1)
     letters = random.integers(0, 4, 60).tolist()
     model = BackOff(outcomes=5)
-    model.learn(np.array(letters), [before(letters, 1), before(letters, 2)])
+    model.count(np.array(letters), [before(letters, 1), before(letters, 2)])
     for context in ([0, 1], [3, 3], [2, 0], [4, 4]):
         odds = []
         for letter in range(5):
             one = model.nats(np.array([letter]), [np.array([c]) for c in reversed(context)])
             odds.append(np.exp(-one))
-            assert odds[-1] > 0  # what never came can still come
+            assert odds[-1] > 0  # also for a letter that was never counted
             assert odds[-1] == pytest.approx(discounted(letters, 5, letter, context))
         assert sum(odds) == pytest.approx(1)
 
@@ -53,9 +56,9 @@ def dataset(tmp_path_factory):
 
 
 @pytest.mark.parametrize('representation', [AS_PLAYED, SOUNDING, PERFORMANCE_RNN])
-def test_longer_memory_knows_better_what_it_heard(dataset, representation):
+def test_a_longer_context_predicts_the_counted_music_better(dataset, representation):
     found = [
-        NGram(representation, order).learn(dataset, range(8)).measure(dataset, [6, 7])
+        NGram(representation, order).count(dataset, range(8)).evaluate(dataset, [6, 7])
         for order in (1, 2, 5)
     ]
     assert found[0].notes == found[2].notes == 200
@@ -64,17 +67,17 @@ def test_longer_memory_knows_better_what_it_heard(dataset, representation):
     assert found[0].seconds == found[2].seconds > 20
 
 
-def test_nothing_of_another_piece_is_known(dataset):
+def test_the_context_does_not_reach_into_another_piece(dataset):
     steps = [AS_PLAYED.steps(dataset.performance(number)) for number in (0, 1)]
-    when, what, loud = event_questions(steps, order=3)
+    time, event_type, velocity = event_variables(steps, order=3)
     start = len(steps[0])
     first = steps[1][0]
-    nothing = -1 - (TIMES + 1)
-    assert [column[start] for column in when.context] == [-1, nothing]
-    assert [column[start] for column in what.context] == [-1, first[0], nothing]
-    assert [column[start + 1] for column in when.context] == [
+    nothing = -1 - (TIME_BINS + 1)
+    assert [column[start] for column in time.context] == [-1, nothing]
+    assert [column[start] for column in event_type.context] == [-1, first[0], nothing]
+    assert [column[start + 1] for column in time.context] == [
         first[1],
-        first[0] - (TIMES + 1),
+        first[0] - (TIME_BINS + 1),
     ]
     notes = AS_PLAYED.is_note(steps[0]).sum()
-    assert loud.context[0][notes] == -1 and len(loud.answers) == 200
+    assert velocity.context[0][notes] == -1 and len(velocity.values) == 200

@@ -1,17 +1,20 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from midi_folder import scales, write_midi
 import numpy as np
 import pytest
 
 from improv_ros.event_text import control_change, note_off, note_on
-from improv_ros.improvising.vocabulary import (
+from improv_ros.improvising.network.vocabulary import (
     BIN_WIDTHS,
     PEDAL_DOWN,
     RELEASE,
-    TIME_VALUES,
+    TICKS_OF_BIN,
     encode,
 )
-from improv_ros.training.dataset import events_of, performance_of, read_performance
-from improv_ros.training.representations import (
+from improv_ros.training.improviser.dataset import events_of, performance_of, read_performance
+from improv_ros.training.improviser.representations import (
     AS_PLAYED,
     LONGEST_PAUSE,
     NOTE_OFF,
@@ -118,7 +121,7 @@ def test_the_tokens_tell_exactly_what_the_steps_tell(performance):
     assert [tuple(step) for step in steps[:, 1:].tolist()] == [event[1:] for event in told]
     # The bin and what is added for the exact tick tell the wait: it is one of so many.
     waits = np.array([event[0] for event in told])
-    nearest = np.abs(TIME_VALUES[steps[:, 0]] - waits)
+    nearest = np.abs(TICKS_OF_BIN[steps[:, 0]] - waits)
     assert (nearest <= BIN_WIDTHS[steps[:, 0]]).all()
     assert SOUNDING.exact(steps) == pytest.approx(np.log(BIN_WIDTHS[steps[:, 0]]).sum())
 
@@ -128,7 +131,7 @@ def test_time_bins_share_all_waits_among_them():
     assert (BIN_WIDTHS[:64] == 1).all()
 
 
-def test_notes_are_counted_alike(performance):
+def test_all_representations_count_the_same_notes(performance):
     notes = len(sounding(performance).onset)
     pressed = AS_PLAYED.is_note(AS_PLAYED.steps(performance)).sum()
     assert pressed == notes
@@ -141,7 +144,7 @@ def test_a_long_pause_counts_eight_seconds():
     performance = performance_of([note_on(i * 20_000 * MS, 60 + i, 60) for i in range(3)])
     assert seconds(performance) == 16
     steps = AS_PLAYED.steps(performance)
-    assert TIME_VALUES[steps[:, 0]].tolist() == [0, 800, 800]
+    assert TICKS_OF_BIN[steps[:, 0]].tolist() == [0, 800, 800]
 
 
 def test_variation_moves_keys_times_and_loudness_only(tmp_path):
@@ -152,7 +155,7 @@ def test_variation_moves_keys_times_and_loudness_only(tmp_path):
     keys = plain[:, 1] < PEDAL_DOWN
     np.testing.assert_array_equal(varied[keys, 1], plain[keys, 1] - 3)
     np.testing.assert_array_equal(varied[~keys, 1], plain[~keys, 1])
-    longer = TIME_VALUES[varied[:, 0]].sum() / TIME_VALUES[plain[:, 0]].sum()
+    longer = TICKS_OF_BIN[varied[:, 0]].sum() / TICKS_OF_BIN[plain[:, 0]].sum()
     assert longer == pytest.approx(1.1, abs=0.01)
     pressed = plain[:, 1] < RELEASE
     assert (varied[pressed, 2] < plain[pressed, 2]).all()

@@ -1,9 +1,13 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Measuring the transcriber: the arithmetic on known cases, the whole way on a short recording."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+import shutil
 
 import mir_eval
 import numpy as np
@@ -11,20 +15,30 @@ import pytest
 import soundfile
 
 from improv_ros import cli
-from improv_ros.listening.estimator import LOWEST_PITCH, PITCHES
-from improv_ros.listening.spectral import SpectralEstimator
-from improv_ros.training.transcription.heard import Heard, Measurement, Timing
-from improv_ros.training.transcription.live import hear
-from improv_ros.training.transcription.posteriors import Kept, Posteriors, believe, decode
-from improv_ros.training.transcription.recordings import (
+from improv_ros.listening.transcription.estimator import LOWEST_PITCH, PITCHES
+from improv_ros.listening.transcription.spectral_estimator import SpectralEstimator
+from improv_ros.training.transcriber.evaluate_transcriber import _names
+from improv_ros.training.transcriber.measurement import (
+    Measurement,
+    Timing,
+    Transcription,
+    transcribe_live,
+)
+from improv_ros.training.transcriber.posteriors import (
+    Posteriors,
+    StoredPosteriors,
+    decode,
+    estimator_posteriors,
+)
+from improv_ros.training.transcriber.recordings import (
     Recording,
     RecordingError,
     find,
     read_notes,
 )
-from improv_ros.training.transcription.report import Report
-from improv_ros.training.transcription.scores import compare, total
-from improv_ros.training.transcription.tuning import tune
+from improv_ros.training.transcriber.report import Report
+from improv_ros.training.transcriber.scores import compare, total
+from improv_ros.training.transcriber.tuning import tune
 
 RATE = 22050
 PLAYED = np.array([[0.3, 0.7, 60, 64], [0.8, 1.2, 67, 90], [1.3, 1.7, 64, 40]])
@@ -65,7 +79,7 @@ def test_a_place_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r'holds no recordings.*\.flac'):
         find(tmp_path)
     (tmp_path / 'a.wav').write_text('no sound')
-    with pytest.raises(RecordingError, match=r'a\.wav is no audio file'):
+    with pytest.raises(RecordingError, match=r'a\.wav is not an audio file'):
         find(tmp_path)
 
 
@@ -149,19 +163,19 @@ def test_latency_is_split_into_algorithm_and_computing() -> None:
     recording = Recording('some', Path('some.wav'), PLAYED, 2.0)
     timing = Timing(PLAYED[:, 0] + 0.08, PLAYED[:, 0] + 0.09, 0.5, 100.0)
     report = Report()
-    line = report.add(recording, Heard(PLAYED, timing))
+    line = report.add(recording, Transcription(PLAYED, timing))
     assert line.split() == (
         ['some', *['1.000'] * 5, '0.0', '0.0', '90', '90', '80', '80', '10', '10']
         + ['0.250', '100', '3']
     )
-    noise = report.add(Recording('hiss', Path('h.wav'), None, 120.0), Heard(PLAYED))
-    assert '3 notes invented in 2.0 minutes: 1.50 a minute' in noise
+    noise = report.add(Recording('hiss', Path('h.wav'), None, 120.0), Transcription(PLAYED))
+    assert '3 notes invented in 2.0 minutes: 1.50 per minute' in noise
     assert len(report.summary().splitlines()) == 3
 
 
-def test_what_is_heard_live_and_when(place: Path) -> None:
+def test_a_live_transcription_and_its_timing(place: Path) -> None:
     (recording,) = find(place / 'notes.wav')
-    heard = hear(recording, 'spectral', {})
+    heard = transcribe_live(recording, 'spectral', {})
     assert compare(PLAYED, heard.notes).matched >= 2
     timing = heard.timing
     assert timing is not None
@@ -172,17 +186,19 @@ def test_what_is_heard_live_and_when(place: Path) -> None:
     assert timing.computing > 0 and 10 < timing.megabytes < 2000
 
 
-def test_kept_posteriors_give_the_notes_that_are_heard_live(place: Path, tmp_path: Path) -> None:
+def test_stored_posteriors_give_the_notes_of_a_live_transcription(
+    place: Path, tmp_path: Path
+) -> None:
     (recording,) = find(place / 'notes.wav')
     settings = {'onset_threshold': 0.45, 'refractory': 0.05}
-    beliefs = believe(SpectralEstimator(), recording)
-    beliefs.save(tmp_path / 'kept.npz')
-    kept = decode(Posteriors.load(tmp_path / 'kept.npz'), settings)
-    live = hear(recording, 'spectral', settings).notes
-    # Live, hops are laid so that they end where chunks do: a little earlier or later.
+    posteriors = estimator_posteriors(SpectralEstimator(), recording)
+    posteriors.save(tmp_path / 'kept.npz')
+    stored = decode(Posteriors.load(tmp_path / 'kept.npz'), settings)
+    live = transcribe_live(recording, 'spectral', settings).notes
+    # Live, hops end where chunks end: a little earlier or later.
     assert len(live) > 0
-    assert compare(live, kept).onset_f1 > 0.9
-    assert abs(compare(live, kept).errors).max() < 0.02
+    assert compare(live, stored).onset_f1 > 0.9
+    assert abs(compare(live, stored).errors).max() < 0.02
 
 
 def test_broken_files_are_refused_by_name(tmp_path: Path) -> None:
@@ -190,20 +206,21 @@ def test_broken_files_are_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b'nothing')
     with pytest.raises(RecordingError, match=r'broken\.npz holds no posteriors'):
         Posteriors.load(path)
-    with pytest.raises(RecordingError, match=r'broken\.npz is no measurement'):
+    with pytest.raises(RecordingError, match=r'broken\.npz is not a saved measurement'):
         Measurement.load(path)
 
 
-def test_a_measurement_is_kept_whole(tmp_path: Path) -> None:
+def test_a_measurement_is_saved_and_loaded(tmp_path: Path) -> None:
     recordings = [Recording('a', Path(), PLAYED, 2.0), Recording('b', Path(), None, 3.0)]
-    kept = Measurement('some', 0.08, recordings, [Heard(PLAYED[:2]), Heard(PLAYED[:0])])
-    kept.save(tmp_path / 'kept.npz')
+    transcriptions = [Transcription(PLAYED[:2]), Transcription(PLAYED[:0])]
+    stored = Measurement('some', 0.08, recordings, transcriptions)
+    stored.save(tmp_path / 'kept.npz')
     again = Measurement.load(tmp_path / 'kept.npz')
     assert (again.model, again.latency) == ('some', 0.08)
     assert [(r.name, r.seconds) for r in again.recordings] == [('a', 2.0), ('b', 3.0)]
     assert again.recordings[1].notes is None
     np.testing.assert_allclose(again.recordings[0].notes, PLAYED)
-    assert [len(heard.notes) for heard in again.heard] == [2, 0]
+    assert [len(each.notes) for each in again.transcriptions] == [2, 0]
 
 
 def test_tuning_finds_the_threshold_between_what_is_played_and_what_is_not(
@@ -217,57 +234,88 @@ def test_tuning_finds_the_threshold_between_what_is_played_and_what_is_not(
     onset[50:300:50, 5] = 0.33
     frame[50:300, 5] = 1
     nothing = np.zeros_like(onset)
-    beliefs = Posteriors(onset, frame, nothing + 0.5, nothing, 0.01, 0)
-    kept = Kept.at(tmp_path, Recording('a', Path(), PLAYED, 4.0), 0)
-    beliefs.save(kept.path)
+    posteriors = Posteriors(onset, frame, nothing + 0.5, nothing, 0.01, 0)
+    stored = StoredPosteriors.at(tmp_path, Recording('a', Path(), PLAYED, 4.0), 0)
+    posteriors.save(stored.path)
     told: list[str] = []
     with ThreadPoolExecutor(1) as executor:
-        best = tune([kept], {}, executor, told.append)
+        best = tune([[stored]], {}, executor, told.append)
     assert best['onset_threshold'] == 0.6
-    score = compare(PLAYED, decode(beliefs, best))
+    score = compare(PLAYED, decode(posteriors, best))
     assert score.onset_f1 == score.offset_f1 == 1
-    assert told[0].startswith('as they are') and len(told) > 10
+    assert told[0].startswith('at the start') and len(told) > 10
 
 
 def test_the_command_prints_every_recording_and_all(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ['evaluate', str(place), '--model', 'transcriber', '--model-file', 'spectral']
+    command = ['evaluate', 'transcriber', str(place), '--model-file', 'spectral']
     saved = tmp_path / 'saved.npz'
     assert cli.main([*command, '--save', str(saved)]) == 0
     live = capsys.readouterr().out
     assert 'notes invented in 0.0 minutes' in live and 'mean of the recordings' in live
-    assert len(Measurement.load(saved).heard) == 2
-    kept = ['--posteriors', str(tmp_path / 'kept'), '--set', 'onset_threshold=1']
-    assert cli.main([*command, *kept]) == 0
+    assert len(Measurement.load(saved).transcriptions) == 2
+    stored = ['--posteriors', str(tmp_path / 'kept'), '--set', 'onset_threshold=1']
+    assert cli.main([*command, *stored]) == 0
     assert 'all notes                         0.000' in capsys.readouterr().out
+
+
+def test_several_sets_stand_side_by_side(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / 'alone'
+    alone.mkdir()
+    shutil.copy(place / 'hiss.flac', alone)
+    options = ['--model-file', 'spectral', '--posteriors', str(tmp_path / 'stored')]
+    assert cli.main(['evaluate', 'transcriber', str(place), str(alone), *options]) == 0
+    rows = [line.split('|')[1:-1] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    table = {name.strip(): [cell.strip() for cell in cells] for name, *cells in rows}
+    assert [name.split(',')[0] for name in table['']] == [place.name, 'alone']
+    assert float(table['onset F1'][0]) > 0.5 and table['onset F1'][1] == '–'
+    assert table['invented per hour of noise'] == ['0.0', '0.0']
+
+
+def test_sets_are_named_so_that_they_differ() -> None:
+    assert _names(['a/held-out', 'b/held-out']) == {
+        'a/held-out': 'a held-out',
+        'b/held-out': 'b held-out',
+    }
+    assert _names(['x/a/train', 'b']) == {'x/a/train': 'train', 'b': 'b'}
+
+
+def test_notes_that_are_hard_to_transcribe_are_counted_apart() -> None:
+    played = np.array([[0, 1, 21, 20], [1, 2, 32, 90], [2, 3, 33, 31], [3, 4, 80, 32]])
+    score = compare(played, played[1:3])
+    assert score.in_groups.tolist() == [[2, 1], [1, 1], [2, 1]]
+    assert total([score, score]).in_groups.tolist() == [[4, 2], [2, 2], [4, 2]]
 
 
 def test_the_command_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(['evaluate', str(tmp_path), '--model', 'transcriber']) == 1
+    assert cli.main(['evaluate', 'transcriber', str(tmp_path)]) == 1
     assert f'{tmp_path} holds no recordings' in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        cli.main(['evaluate', str(tmp_path), '--model', 'transcriber', '--set', 'onset=1'])
+        cli.main(['evaluate', 'transcriber', str(tmp_path), '--set', 'onset=1'])
     assert "'onset' is not one of" in capsys.readouterr().err
 
 
-def test_the_figures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / 'benchmark'))
-    import hearing_figures
-
+def test_saved_measurements_are_shown_and_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for model, latency in (('live', 0.07), ('whole', np.inf)):
         recordings = [Recording('a', Path(), PLAYED, 2.0), Recording('b', Path(), None, 3.0)]
-        kept = Measurement(model, latency, recordings, [Heard(PLAYED[:2]), Heard(PLAYED[:0])])
-        kept.save(tmp_path / f'{model}.npz')
-    kept_files = [str(tmp_path / 'live.npz'), str(tmp_path / 'whole.npz')]
-    monkeypatch.setattr('sys.argv', ['hearing_figures', str(tmp_path), *kept_files])
-    assert hearing_figures.main() == 0
+        transcriptions = [Transcription(PLAYED[:2]), Transcription(PLAYED[:0])]
+        stored = Measurement(model, latency, recordings, transcriptions)
+        stored.save(tmp_path / f'{model}.npz')
+    files = [str(tmp_path / 'live.npz'), str(tmp_path / 'whole.npz')]
+    command = ['bench', 'transcription', '--saved', *files, '--figures', str(tmp_path)]
+    assert cli.main(command) == 0
+    assert 'Means over the recordings' in capsys.readouterr().out
     assert [path.name for path in sorted(tmp_path.glob('*.png'))] == [
         'hearing_excerpt.png',
         'hearing_latency.png',
         'hearing_notes.png',
     ]
-    monkeypatch.setattr('sys.argv', ['hearing_figures', *kept_files, '--recording', 'nowhere'])
-    assert hearing_figures.main() == 1
+    assert cli.main([*command, '--excerpt', 'nowhere']) == 1
+    assert "no recording 'nowhere' has notes" in capsys.readouterr().err

@@ -1,10 +1,18 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from midi_folder import folder_of_scales
 import numpy as np
 
-from improv_ros.improvising.vocabulary import FIRST_STEP
-from improv_ros.training.dataset import load_dataset
-from improv_ros.training.representations import PERFORMANCE_RNN, sounding
-from improv_ros.training.windows import Windows, batches, jittered, shaken
+from improv_ros.improvising.network.vocabulary import FIRST_STEP
+from improv_ros.training.improviser.dataset import load_dataset
+from improv_ros.training.improviser.representations import PERFORMANCE_RNN, sounding
+from improv_ros.training.improviser.windows import (
+    Windows,
+    add_timing_noise,
+    add_velocity_noise,
+    batches,
+)
 
 
 def test_windows_play_every_piece_to_its_end():
@@ -49,20 +57,20 @@ def test_a_performance_named_twice_is_heard_twice(tmp_path):
     assert events.shape == (2, 17, 1) and (events[:, 0] == PERFORMANCE_RNN.first).all()
 
 
-def test_shaking_moves_each_velocity_and_nothing_else(tmp_path):
+def test_velocity_noise_changes_each_velocity_and_nothing_else(tmp_path):
     folder = folder_of_scales(tmp_path / 'in', 1, 200)
     performance = load_dataset([folder], tmp_path / 'cache', progress=False).performance(0)
-    other = shaken(performance, np.random.default_rng(1), width=5)
+    other = add_velocity_noise(performance, np.random.default_rng(1), deviation=5)
     np.testing.assert_array_equal(other[:, :2], performance[:, :2])
     np.testing.assert_array_equal(other[:, 2] > 0, performance[:, 2] > 0)
     moved = other[:, 2].astype(int)[other[:, 2] > 0] - performance[performance[:, 2] > 0, 2]
     assert 4 < moved.std() < 6 and abs(moved.mean()) < 1.5
 
 
-def test_jitter_moves_each_event_in_time_and_mixes_up_no_key(tmp_path):
+def test_timing_noise_moves_each_event_and_keeps_the_order_of_each_key(tmp_path):
     folder = folder_of_scales(tmp_path / 'in', 1, 200)
     performance = load_dataset([folder], tmp_path / 'cache', progress=False).performance(0)
-    other = jittered(performance, np.random.default_rng(1), deviation=10)
+    other = add_timing_noise(performance, np.random.default_rng(1), deviation=10)
     before, after = sounding(performance), sounding(other)
     np.testing.assert_array_equal(after.key, before.key)
     np.testing.assert_array_equal(after.velocity, before.velocity)
@@ -73,6 +81,6 @@ def test_jitter_moves_each_event_in_time_and_mixes_up_no_key(tmp_path):
 
 def test_keys_struck_again_at_once_stay_in_order_however_much_they_are_moved():
     trill = np.array([[0, 40, 64], [2, 128, 0]] * 50 + [[0, 176, 0], [1, 177, 0]], np.uint16)
-    other = jittered(trill, np.random.default_rng(1), deviation=50)
+    other = add_timing_noise(trill, np.random.default_rng(1), deviation=50)
     assert other[other[:, 1] < 176, 1].tolist() == [40, 128] * 50
     assert other[other[:, 1] >= 176, 1].tolist() == [176, 177]

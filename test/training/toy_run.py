@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """A training run small enough to be killed often: a line is fitted to noisy points.
 
 python toy_run.py FOLDER says each batch it learns from; the test kills it when it likes.
@@ -9,11 +12,13 @@ import sys
 
 import numpy as np
 
-from improv_ros.training.checkpoint import Checkpoint
-from improv_ros.training.loop import Course, Plan, learn_from
+from improv_ros.training.engine.checkpoint import Checkpoint
+from improv_ros.training.engine.trainer import Plan, Trainer, train_on_batch
 
 STEEPNESS = np.array([[2.0], [-1.0]], np.float32)
-PLAN = Plan(batches=120, rate=0.2, warm_up=10, measure_every=20, save_every=0.0)
+PLAN = Plan(
+    batches=120, learning_rate=0.2, warmup_batches=10, evaluate_every=20, checkpoint_minutes=0.0
+)
 
 
 def points(number):
@@ -30,44 +35,44 @@ def toy(folder, plan=PLAN, seen=lambda number: None, layers=1):
     model.compile('adam', 'mse')
     model.optimizer.build(model.trainable_variables)
 
-    def learn(batch):
+    def train_step(batch):
         number, x, y = batch
         seen(number)
-        return learn_from(model, x, y)
+        return train_on_batch(model, x, y)
 
-    def measure():
+    def evaluate():
         x, y = points(10_000)
-        return {'development': float(((np.asarray(model(x)) - y) ** 2).mean())}
+        return {'validation': float(((np.asarray(model(x)) - y) ** 2).mean())}
 
-    return Course(
+    return Trainer(
         model,
         lambda start: ((number, *points(number)) for number in count(start)),
-        learn,
-        measure,
-        'development',
+        train_step,
+        evaluate,
+        'validation',
         lambda: model.save(folder / 'best.keras'),
-        Checkpoint(folder / 'checkpoint.npz', {'rate': plan.rate}),
+        Checkpoint(folder / 'checkpoint.npz', {'learning_rate': plan.learning_rate}),
         plan,
     )
 
 
-def weights(course):
-    return [np.asarray(value) for value in course.model.get_weights()]
+def weights(trainer):
+    return [np.asarray(value) for value in trainer.model.get_weights()]
 
 
-def follow(folder, partners, index):
+def work(folder, local_sgd, index):
     """Train the toy beside another process, on points of its own."""
-    course = toy(folder)
-    batches = course.batches
-    course.batches = lambda start: batches(start + 1000 * index)
-    course.partners = partners
-    course.follow(index)
+    trainer = toy(folder)
+    batches = trainer.batches
+    trainer.batches = lambda start: batches(start + 1000 * index)
+    trainer.local_sgd = local_sgd
+    trainer.run_worker(index)
 
 
-def leave(folder, partners, index):
-    """Meet the others once and never again."""
-    course = toy(folder)
-    partners.begin(course.learnt(), index)
+def leave(folder, local_sgd, index):
+    """Take part in the broadcast, then end."""
+    trainer = toy(folder)
+    local_sgd.broadcast(trainer.averaged_variables(), index)
 
 
 if __name__ == '__main__':

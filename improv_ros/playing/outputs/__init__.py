@@ -1,1 +1,4 @@
-"""What events are played on; each output is one small class of the same shape (output.py)."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The outputs of the player, one class with the interface `Output` for each."""

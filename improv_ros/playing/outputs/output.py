@@ -1,3 +1,17 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The interface of an output: what the player sends events to.
+
+To add one:
+
+1. Write `outputs/NAME_output.py` with a class that has the members of `Output`. FileOutput is a
+   base class for outputs that write a file.
+2. Add a row for it to `OUTPUTS` in `nodes/midi_player.py`, and its parameters to `SETTINGS` there.
+3. Test it as `test/playing/test_file_outputs.py` or `test_synth_output.py` do: with a real Player.
+"""
+
 from typing import Protocol
 
 from improv_ros.event_text import TimedEvent
@@ -5,28 +19,42 @@ from improv_ros.event_text import TimedEvent
 
 class Output(Protocol):
     """
-    Where events sound or are kept.
+    An instrument, a synthesiser or a file.
 
-    `open` and `close` may be called again and again, in turn; `close` also after a failed `open`.
-    `send` is called by one thread, in time, and must be quick: what takes long belongs in a
-    thread of the output's own. Anything raised counts as a failure of this output alone.
+    name: names the output in `Player.problems`, in logs and in diagnostics.
+
+    Any exception counts as a failure of this output alone: the player closes it, and opens it
+    again after a pause of 1 s to 3 s, while the other outputs play on.
     """
 
     name: str
 
     @property
     def problem(self) -> str:
-        """What went wrong since `open` that no `send` raised; empty when all is well."""
+        """
+        Why the output has failed since `open` without an exception in `send`; '' if it has not.
+
+        Read four times a second by the thread that watches outputs.
+        """
         ...
 
     def open(self) -> None:
-        """Get ready, or raise PlayingError."""
+        """
+        Get ready to play; raise PlayingError, with a remedy, if that is not possible.
+
+        May take seconds. Called again after `close`, any number of times.
+        """
         ...
 
     def send(self, event: TimedEvent) -> None:
-        """Play one event now; its time is the present, in nanoseconds of the monotonic clock."""
+        """
+        Play one event at once; its time is now, in nanoseconds of `time.monotonic_ns`.
+
+        Called by the playing thread, which must not wait: leave slow work to a thread or a
+        process of the output's own.
+        """
         ...
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources; also called after a failed `open`, and more than once."""
         ...

@@ -1,4 +1,7 @@
-"""A piano as a bank of samples: every key at several velocities, ready to be mixed."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Sample banks: a sample of every key of a piano at several velocities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +13,15 @@ import numpy as np
 SAMPLE_RATE = 16000
 LOWEST_PITCH = 21
 KEYS = 88
-UNDAMPED = 90 - LOWEST_PITCH  # from this key up strings have no dampers
+UNDAMPED = 90 - LOWEST_PITCH  # the strings of this key and those above have no dampers
 
 LEAD = SAMPLE_RATE // 1000
-"""Samples before the onset in each sample of a bank: 1 ms, in which it fades in."""
+"""Audio samples before the onset of a note in a bank: 1 ms, a fade-in."""
 
-_LONGEST = 10.0  # seconds of the lowest key
-_SHORTEST = 3.0  # and of the highest
-_AUDIBLE = 10 ** (-60 / 20)  # of a sample's peak: what is under it at the end is cut off
-_RISE = 0.05  # of the peak of the attack: where a sound begins
+_LOWEST_KEY_SECONDS = 10.0  # duration of the sample of the lowest key
+_HIGHEST_KEY_SECONDS = 3.0  # and of the highest key
+_AUDIBLE = 10 ** (-60 / 20)  # relative to the peak: the end below it is cut off
+_RISE = 0.05  # relative to the peak of the attack: defines the onset
 _ATTACK = int(0.15 * SAMPLE_RATE)
 _FADE = int(0.5 * SAMPLE_RATE)
 
@@ -29,10 +32,10 @@ _Note = Callable[[int, int], np.ndarray]
 class Bank:
     """All samples of a piano, mono, 16 kHz.
 
-    samples: int16, all end to end, each using the whole range; starts, lengths: int64
-    (layers, keys), where each is in it; gains: float32 (layers, keys), what to multiply int16
-    values by so that the peaks of a layer are 1 in the middle and keys keep their balance;
-    velocities: the MIDI velocity of each layer, rising.
+    samples: int16, end to end, each normalised to the full range; starts, lengths: int64
+    (layers, keys), position of each; gains: float32 (layers, keys), factors on the int16 values
+    that restore the balance of the keys, with a median peak of 1 in each layer; velocities: MIDI
+    velocity of each layer, increasing.
     """
 
     samples: np.ndarray
@@ -42,12 +45,12 @@ class Bank:
     velocities: np.ndarray
 
     def sample(self, layer: int, key: int) -> np.ndarray:
-        """Return the sample of a key, int16."""
+        """Return the sample of a key (0 to 87) in a layer, int16."""
         start = int(self.starts[layer, key])
         return self.samples[start : start + int(self.lengths[layer, key])]
 
     def save(self, path: Path) -> None:
-        """Write `path`.npy and `path`.npz; a bank half written is never taken for a whole one."""
+        """Write `path`.npy and `path`.npz atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         for suffix, write in (
             ('.npy', lambda file: np.save(file, self.samples, allow_pickle=False)),
@@ -69,30 +72,29 @@ class Bank:
 
 
 def load_bank(path: Path) -> Bank:
-    """Return a saved bank, its samples mapped from the file."""
+    """Return a saved bank, its samples memory-mapped."""
     with np.load(path.with_name(path.name + '.npz'), allow_pickle=False) as index:
         parts = {name: index[name] for name in index.files}
     samples = np.load(path.with_name(path.name + '.npy'), mmap_mode='r', allow_pickle=False)
     return Bank(samples=samples, **parts)
 
 
-def is_bank(path: Path) -> bool:
-    """Return whether a bank was saved at a path."""
+def bank_exists(path: Path) -> bool:
+    """Return whether a bank was saved under a path."""
     return path.with_name(path.name + '.npz').is_file()
 
 
-def longest(key: int) -> float:
-    """Return for how many seconds a key is sampled."""
-    return _LONGEST + (_SHORTEST - _LONGEST) * key / (KEYS - 1)
+def sample_seconds(key: int) -> float:
+    """Return the longest duration of the sample of a key in seconds."""
+    return _LOWEST_KEY_SECONDS + (_HIGHEST_KEY_SECONDS - _LOWEST_KEY_SECONDS) * key / (KEYS - 1)
 
 
 def build_bank(note: _Note, velocities: list[int]) -> Bank:
-    """Return the bank of a piano of which `note(key, layer)` returns a sound, mono, 16 kHz.
+    """Return the bank of a piano.
 
-    It is asked key by key, for each the layers in turn.
-
-    Silence before the onset is cut off: a sound begins where it first reaches 5 % of the peak
-    of its attack, the same for all pianos, so that labels mean the same on each.
+    note: function of (key, layer) that returns a sound, mono, 16 kHz; it is called for all layers
+    of a key before the next key. Silence before the onset is cut off. The onset is where a sound
+    first reaches 5 % of the peak of its attack, which makes labels comparable between pianos.
     """
     layers = range(len(velocities))
     trimmed = [_trimmed(note(key, layer), key) for key in range(KEYS) for layer in layers]
@@ -111,7 +113,7 @@ def build_bank(note: _Note, velocities: list[int]) -> Bank:
 
 
 def onset_of(sound: np.ndarray) -> int:
-    """Return the number of the sample at which a sound begins."""
+    """Return the index of the audio sample at which a sound begins."""
     level = np.abs(sound)
     peak = level[: int(level.argmax()) + 1].max(initial=0.0)
     first = int((level >= 0.3 * peak).argmax())
@@ -120,11 +122,11 @@ def onset_of(sound: np.ndarray) -> int:
 
 
 def _trimmed(sound: np.ndarray, key: int) -> tuple[np.ndarray, float]:
-    """Return a sound from just before its onset to where it fades, int16, and its peak."""
+    """Return a sound from `LEAD` before its onset until it is inaudible, int16, and its peak."""
     sound = np.asarray(sound, dtype=np.float32)
     begin = onset_of(sound) - LEAD
     sound = np.pad(sound, (max(0, -begin), 0))[max(0, begin) :]
-    sound = sound[: int(longest(key) * SAMPLE_RATE)].copy()
+    sound = sound[: int(sample_seconds(key) * SAMPLE_RATE)].copy()
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0:
         return np.zeros(2 * LEAD, dtype=np.int16), 0.0

@@ -1,16 +1,18 @@
-"""Music made up by chance, for what pieces show too little of.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-Chords wide and narrow, clusters, octaves, scales, arpeggios, repeated notes, trills, isolated
-notes of every pitch and loudness, and keys at random over the whole keyboard.
+"""Random exercises, for what occurs too rarely in pieces.
+
+Wide and narrow chords, clusters, octaves, scales, arpeggios, repeated notes, trills, isolated
+notes of every pitch and velocity, and random keys over the whole keyboard.
 """
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from improv_ros.improvising.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
-
-from .score import Score, cut, make_score
+from improv_ros.improvising.network.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
+from improv_ros.training.synthesis.score import Score, make_score, truncated
 
 _Notes = Iterator[tuple[float, float, int, int]]
 _SCALES = ([0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 11], list(range(12)), [0, 3, 5, 7, 10])
@@ -18,7 +20,7 @@ _CHORDS = ([0, 4, 7], [0, 3, 7], [0, 4, 7, 10], [0, 3, 6, 9], [0, 4, 7, 11], [0,
 
 
 def exercise(random: np.random.Generator, seconds: float) -> Score:
-    """Return some exercises one after the other, with silences between, and some pedal."""
+    """Return a random sequence of exercises, with pauses between them and some pedal."""
     notes: list[tuple[float, float, int, int]] = []
     pedal: list[tuple[float, float]] = []
     time = random.uniform(0.2, 2)
@@ -27,12 +29,12 @@ def exercise(random: np.random.Generator, seconds: float) -> Score:
         part = list(kind(random, time, min(time + random.uniform(3, 12), seconds)))
         notes += part
         end = max((off for _, off, _, _ in part), default=time)
-        if random.random() < 0.35:
+        if random.random() < 0.5:
             pedal += [(time - random.uniform(0, 0.1), end + random.uniform(-0.3, 1.5))]
         time = end + random.choice([0.05, 0.4, 1.5, 4], p=[0.3, 0.3, 0.3, 0.1])
     inside = [note for note in notes if LOWEST_PITCH <= note[2] <= HIGHEST_PITCH]
     pedal = [(max(0.0, down), up) for down, up in pedal]
-    return cut(make_score(inside, pedal), seconds)
+    return truncated(make_score(inside, pedal), seconds)
 
 
 def _velocity(random: np.random.Generator, mean: float, spread: float = 8) -> int:
@@ -145,9 +147,39 @@ def _random_keys(random: np.random.Generator, time: float, end: float) -> _Notes
         time += random.exponential(1 / rate)
 
 
+def _bass(random: np.random.Generator, time: float, end: float) -> _Notes:
+    """Notes and octaves in the lowest two octaves, with a few higher notes."""
+    mean, step = random.uniform(16, 100), random.uniform(0.15, 1)
+    while time < end:
+        pitch = int(random.integers(LOWEST_PITCH, 46))
+        held = step * random.uniform(0.5, 2.5)
+        for octave in (0, 12)[: int(random.integers(1, 3))]:
+            yield time, time + held, pitch + octave, _velocity(random, mean)
+        for _ in range(int(random.integers(0, 4))):
+            begin = time + step * random.random()
+            yield begin, begin + held / 2, int(random.integers(46, 85)), _velocity(random, mean)
+        time += step * random.uniform(0.7, 1.3)
+
+
+def _soft(random: np.random.Generator, time: float, end: float) -> _Notes:
+    """Soft notes, with some louder ones."""
+    rate = random.uniform(1, 10)
+    while time < end:
+        velocity = int(
+            random.integers(5, 34) if random.random() < 0.75 else random.integers(40, 90)
+        )
+        pitch = int(np.clip(random.normal(62, 18), LOWEST_PITCH, HIGHEST_PITCH))
+        yield time, time + random.uniform(0.1, 2), pitch, velocity
+        time += random.exponential(1 / rate)
+
+
 _KINDS: tuple[Callable[[np.random.Generator, float, float], _Notes], ...] = (
     _isolated,
     _isolated,
+    _bass,
+    _bass,
+    _soft,
+    _soft,
     _chords,
     _chords,
     _clusters,

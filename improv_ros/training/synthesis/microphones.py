@@ -1,25 +1,29 @@
-"""Microphones and what follows them: response, level, automatic gain, clipping, lossy coding."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Microphones and recorders: frequency response, level, automatic gain, clipping, coding."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import fft, signal
 
-from .bank import SAMPLE_RATE
+from improv_ros.training.synthesis.bank import SAMPLE_RATE
 
 _BLOCK = 160  # samples: 10 ms
-_FRAME = 512  # of the coder's transform
+_FRAME = 512  # samples, of the transform of the lossy coder
 
 
 @dataclass
 class Microphone:
     """A microphone and its recorder.
 
-    low, high: edges of its band in Hz; order: of the low edge; peaks: (Hz, dB, Q) of its
-    response; tilt: dB between the lows and the highs, that turn
-    into each other at `turn` Hz; peak: dBFS of the loudest sample; drift: dB that the
-    level wanders; compression: 0 none, 1 all levels alike; clip: share of samples driven over
-    full scale; coder: quantisation steps of its transform below a band's peak, 0 for none.
+    low, high: cut-off frequencies in Hz, high 0: none; order: of the high-pass filter; peaks: of
+    the frequency response, each (Hz, dB, Q); tilt: dB between low and high frequencies; turn: Hz
+    in the middle of the tilt; peak: dBFS of the loudest sample; drift: standard deviation of the
+    level in dB; compression: of the automatic gain control, 0 none, 1 constant level; clip:
+    fraction of clipped samples; coder: quantisation steps of a lossy coder per peak of a band, 0
+    none.
     """
 
     low: float
@@ -34,8 +38,8 @@ class Microphone:
     clip: float
     coder: float
 
-    def about(self) -> dict[str, object]:
-        """Return it for a record."""
+    def describe(self) -> dict[str, object]:
+        """Return its parameters for the description of a recording."""
         return {
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in asdict(self).items()
@@ -44,7 +48,7 @@ class Microphone:
 
 
 def draw_microphone(random: np.random.Generator) -> Microphone:
-    """Return a microphone by chance."""
+    """Return a random microphone."""
 
     def sometimes(chance: float, low: float, high: float) -> float:
         return float(random.uniform(low, high)) if random.random() < chance else 0.0
@@ -69,8 +73,8 @@ def draw_microphone(random: np.random.Generator) -> Microphone:
     )
 
 
-def coloured(response: np.ndarray, microphone: Microphone) -> np.ndarray:
-    """Return an impulse response as heard through a microphone; nothing is delayed."""
+def filtered(response: np.ndarray, microphone: Microphone) -> np.ndarray:
+    """Return an impulse response convolved with that of a microphone, without delay, float32."""
     sound = np.pad(response, (0, SAMPLE_RATE // 20))
     sections = [
         signal.butter(microphone.order, microphone.low, 'high', fs=SAMPLE_RATE, output='sos')
@@ -83,7 +87,7 @@ def coloured(response: np.ndarray, microphone: Microphone) -> np.ndarray:
 
 
 def _peak(frequency: float, gain: float, q: float) -> np.ndarray:
-    """Return a peaking filter (R. Bristow-Johnson's cookbook)."""
+    """Return a peaking filter as SOS (Bristow-Johnson, "Audio EQ cookbook")."""
     w, a = 2 * np.pi * frequency / SAMPLE_RATE, 10 ** (gain / 40)
     alpha = np.sin(w) / (2 * q)
     b = [1 + alpha * a, -2 * np.cos(w), 1 - alpha * a]
@@ -91,15 +95,15 @@ def _peak(frequency: float, gain: float, q: float) -> np.ndarray:
 
 
 def _shelf(frequency: float, gain: float) -> np.ndarray:
-    """Return a gentle first-order tilt around a frequency, dB between both ends."""
+    """Return a first-order tilt filter around a frequency as SOS; gain: dB between both ends."""
     a = 10 ** (gain / 40)
     k = np.tan(np.pi * frequency / SAMPLE_RATE)
     b, c = np.array([a + k / a, k / a - a]), np.array([1 / a + k * a, k * a - 1 / a])
     return np.array([[*b, 0, *c, 0]]) / c[0]
 
 
-def recorded(sound: np.ndarray, microphone: Microphone, random: np.random.Generator) -> np.ndarray:
-    """Return what a microphone's recorder makes of a sound, int16."""
+def record(sound: np.ndarray, microphone: Microphone, random: np.random.Generator) -> np.ndarray:
+    """Return a sound as the recorder of a microphone stores it, int16."""
     if microphone.compression:
         sound = _compressed(sound, microphone.compression)
     if microphone.drift:
@@ -121,13 +125,13 @@ def recorded(sound: np.ndarray, microphone: Microphone, random: np.random.Genera
 
 
 def _curve(values: np.ndarray, frames: int) -> np.ndarray:
-    """Return values spread evenly over frames, with straight lines between, float32."""
+    """Return equally spaced values interpolated linearly to a number of frames, float32."""
     places = np.linspace(0, frames - 1, len(values))
     return np.interp(np.arange(frames), places, values).astype(np.float32)
 
 
 def _compressed(sound: np.ndarray, amount: float) -> np.ndarray:
-    """Return a sound after an automatic gain control that is quick down and slow up."""
+    """Return a sound after an automatic gain control with fast attack and slow release."""
     blocks = np.abs(np.pad(sound, (0, -len(sound) % _BLOCK))).reshape(-1, _BLOCK).max(axis=1)
     level = np.maximum(blocks, 1e-3 * blocks.max() + 1e-9)
     decibels = 20 * np.log10(level)
@@ -141,7 +145,7 @@ def _compressed(sound: np.ndarray, amount: float) -> np.ndarray:
 
 
 def _coded(sound: np.ndarray, steps: float) -> np.ndarray:
-    """Return a sound with the errors of a lossy coder: its transform, coarsely quantised."""
+    """Return a sound with the errors of a lossy coder, which quantises its short-time spectrum."""
     hop = _FRAME // 2
     window = np.sin(np.pi * (np.arange(_FRAME) + 0.5) / _FRAME).astype(np.float32)
     frames = 1 + (len(sound) + hop) // hop

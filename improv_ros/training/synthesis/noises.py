@@ -1,12 +1,18 @@
-"""What else a microphone hears: hum, hiss, voices, applause, steps, knocks, motors, fans."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-from collections.abc import Callable
+"""Background noise: hum, hiss, voices, applause, steps, knocks, motors, fans and speech."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from scipy import fft, signal
 
-from .bank import SAMPLE_RATE
-from .speech import make_speech
+from improv_ros.training.synthesis.bank import SAMPLE_RATE
+from improv_ros.training.synthesis.measured import recorded_noise
+from improv_ros.training.synthesis.speech import make_speech
 
 _Noise = Callable[[np.random.Generator, int], np.ndarray]
 _VOWELS = np.array(
@@ -14,9 +20,18 @@ _VOWELS = np.array(
 )
 
 
-def draw_noises(random: np.random.Generator, spoken: bool = False) -> list[str]:
-    """Return the names of one to three kinds of noise, by chance; spoken: most often speech."""
+def draw_noises(
+    random: np.random.Generator,
+    spoken: bool = False,
+    recorded: Mapping[str, Path] = MappingProxyType({}),
+) -> list[str]:
+    """Return the names of one to three random kinds of noise; spoken: mostly speech.
+
+    recorded: recordings by name; one of them replaces the kinds with a probability of 0.5.
+    """
     names = [name for name in NOISES if name != 'speech']
+    if recorded and random.random() < 0.5:
+        return [str(random.choice(sorted(recorded)))]
     if spoken and random.random() < 0.6:
         return ['speech', *draw_noises(random)[: random.integers(0, 2)]]
     weights = np.array([3, 1.5, 2, 0.7, 1, 1, 1.5, 1.5])
@@ -25,17 +40,25 @@ def draw_noises(random: np.random.Generator, spoken: bool = False) -> list[str]:
     return [str(name) for name in drawn]
 
 
-def make_noise(names: list[str], random: np.random.Generator, frames: int) -> np.ndarray:
-    """Return kinds of noise together, float32, at an RMS of 1."""
+def make_noise(
+    names: list[str],
+    random: np.random.Generator,
+    frames: int,
+    recorded: Mapping[str, Path] = MappingProxyType({}),
+) -> np.ndarray:
+    """Return the sum of kinds of noise and of recordings, float32, with an RMS of 1."""
     total = np.zeros(frames, dtype=np.float32)
     for name in names:
-        noise = NOISES[name](random, frames)
+        if name in recorded:
+            noise = recorded_noise(recorded[name], random, frames)
+        else:
+            noise = NOISES[name](random, frames)
         total += noise * np.float32(random.uniform(0.3, 1) / (np.sqrt((noise**2).mean()) + 1e-9))
     return total / np.float32(np.sqrt((total**2).mean()) + 1e-9)
 
 
 def _hiss(random: np.random.Generator, frames: int) -> np.ndarray:
-    """White, pink, brown or between, with a bump somewhere."""
+    """Noise between white and brown, with a peak at a random frequency."""
     size = fft.next_fast_len(frames, real=True)
     frequency = np.maximum(fft.rfftfreq(size, 1 / SAMPLE_RATE), 20).astype(np.float32)
     colour = random.uniform(0, 1.1)
@@ -60,7 +83,7 @@ def _hum(random: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _voices(random: np.random.Generator, frames: int) -> np.ndarray:
-    """Speech-like sound of one to four talkers: syllables of buzz and hiss through formants."""
+    """Speech-like sound of one to four talkers: voiced and unvoiced syllables with formants."""
     sound = np.zeros(frames, dtype=np.float32)
     for _ in range(int(random.integers(1, 5))):
         sound += np.float32(random.uniform(0.3, 1)) * _talker(random, frames)
@@ -109,7 +132,7 @@ def _band(centre: float, ratio: float) -> np.ndarray:
 def _bursts(
     random: np.random.Generator, frames: int, places: np.ndarray, burst: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """Return a few different bursts, each at some of the places and a loudness of its own."""
+    """Return eight different bursts, repeated at random places with random levels."""
     sound = np.zeros(frames + SAMPLE_RATE, dtype=np.float32)
     kinds = [burst().astype(np.float32) for _ in range(8)]
     for place in places[places < frames].astype(int):
@@ -119,7 +142,7 @@ def _bursts(
 
 
 def _applause(random: np.random.Generator, frames: int) -> np.ndarray:
-    """Hands clapping, few or many, for a while."""
+    """Applause of a random density, for 4 to 20 s."""
     start = random.uniform(0, 0.7) * frames
     end = start + random.uniform(4, 20) * SAMPLE_RATE
     count = int(random.integers(30, 150) * (end - start) / SAMPLE_RATE / 4)
@@ -133,7 +156,7 @@ def _applause(random: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _steps(random: np.random.Generator, frames: int) -> np.ndarray:
-    """Footsteps, for a while or all the time."""
+    """Footsteps, from a random time on."""
     t = np.arange(4000) / SAMPLE_RATE
     pace = random.uniform(0.4, 0.9) * SAMPLE_RATE
     start = random.uniform(0, 0.5) * frames
@@ -149,7 +172,7 @@ def _steps(random: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _knocks(random: np.random.Generator, frames: int) -> np.ndarray:
-    """Clicks, knocks and doors, now and then."""
+    """Clicks, knocks and doors at random times."""
     t = np.arange(3200) / SAMPLE_RATE
 
     def knock() -> np.ndarray:
@@ -163,7 +186,7 @@ def _knocks(random: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _motor(random: np.random.Generator, frames: int) -> np.ndarray:
-    """A robot's servos: whines that start, glide and stop, with a tone of their drive."""
+    """Servo motors of a robot: tones that start, glide and stop, and the tone of their drive."""
     t = np.arange(frames, dtype=np.float32) / SAMPLE_RATE
     times = np.arange(0, frames / SAMPLE_RATE + 1, 0.25)
     speed = np.clip(np.cumsum(random.normal(0, 0.25, len(times))), -1.5, 1.5)
@@ -182,7 +205,7 @@ def _motor(random: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _fan(random: np.random.Generator, frames: int) -> np.ndarray:
-    """A fan: air, and the tones of its blades."""
+    """A fan: noise of air, and the tones of its blades."""
     t = np.arange(frames, dtype=np.float32) / SAMPLE_RATE
     air = _hiss(random, frames)
     air /= np.sqrt((air**2).mean())

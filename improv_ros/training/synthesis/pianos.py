@@ -1,7 +1,10 @@
-"""The pianos of a set: a YAML file that says which there are, where from, on what terms.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-One entry a piano: `name`, `licence`, `source`, `weight` (how often it is played compared with the
-others, 1 if not told), and `held_out: true` for one never trained on. Its sound is one of
+"""The pianos of a set of recordings, listed in a YAML file.
+
+Each entry has a `name`, `licence` and `source`, a `weight` (its relative probability, by default
+1), and `held_out: true` if it is not in the training set. Its sound is one of
 
 - `soundfont: FILE` with `program`, `bank` and `mellow`: see `soundfont_bank`;
 - `samples: FOLDER`: see `sample_folder_bank`;
@@ -18,13 +21,13 @@ from typing import Any
 
 import yaml
 
-from .bank import Bank
-from .errors import SynthesisError
-from .procedural import BODIES, build_procedural
-from .sample_folder_bank import build_sample_bank, find_samples
-from .soundfont_bank import build_soundfont_bank
+from improv_ros.training.synthesis.bank import Bank
+from improv_ros.training.synthesis.procedural import BODIES, build_procedural
+from improv_ros.training.synthesis.sample_folder_bank import build_sample_bank, find_samples
+from improv_ros.training.synthesis.soundfont_bank import build_soundfont_bank
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
-_BANK_FORMAT = 2  # of the bank's files and of how they are made
+_BANK_FORMAT = 2  # version of the files and of the code that makes them
 _SOUNDS: dict[str, dict[str, type]] = {
     'soundfont': {'program': int, 'bank': int, 'mellow': bool},
     'samples': {},
@@ -34,7 +37,7 @@ _SOUNDS: dict[str, dict[str, type]] = {
 
 @dataclass
 class Piano:
-    """One piano: where its sound comes from; options are those of its kind."""
+    """One piano; kind: a key of `_SOUNDS`; sound: its value; options: those of the kind."""
 
     name: str
     licence: str
@@ -47,7 +50,7 @@ class Piano:
 
     @cached_property
     def checksum(self) -> str:
-        """Return the SHA-256 of all its sample files, '' where there are none."""
+        """SHA-256 of its sample files, '' for a procedural piano."""
         if self.kind == 'procedural':
             return ''
         path = Path(self.sound)
@@ -57,8 +60,8 @@ class Piano:
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
 
-    def about(self) -> dict[str, Any]:
-        """Return it for the manifest."""
+    def describe(self) -> dict[str, Any]:
+        """Return its entry in the manifest."""
         return {
             'name': self.name,
             'licence': self.licence,
@@ -71,13 +74,13 @@ class Piano:
         }
 
     def bank_path(self, folder: Path) -> Path:
-        """Return where in a folder its bank is kept."""
-        what = [_BANK_FORMAT, self.kind, self.checksum or self.sound, self.options]
-        code = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        """Return the path of its bank in a folder of banks."""
+        identity = [_BANK_FORMAT, self.kind, self.checksum or self.sound, self.options]
+        code = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return folder / f'{self.name}-{code[:12]}'
 
     def build(self) -> Bank:
-        """Return its bank, which takes some seconds; SynthesisError where its sound is unfit."""
+        """Return its bank, after 3 to 40 s. Raises SynthesisError if its sound cannot be used."""
         if self.kind == 'soundfont':
             return build_soundfont_bank(Path(self.sound), **self.options)
         if self.kind == 'samples':
@@ -86,9 +89,9 @@ class Piano:
 
 
 def read_pianos(path: Path, folder: Path) -> list[Piano]:
-    """Return the pianos that a YAML file names; sample files are looked for in `folder`.
+    """Return the pianos of a YAML file; folder: of their sample files.
 
-    Raises SynthesisError with the name of what is missing or malformed.
+    Raises SynthesisError, which names what is missing or malformed.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding='utf-8'))
@@ -102,9 +105,9 @@ def read_pianos(path: Path, folder: Path) -> list[Piano]:
     names = [piano.name for piano in pianos]
     for name in names:
         if names.count(name) > 1:
-            raise SynthesisError(f'{path}: two pianos are called {name}')
+            raise SynthesisError(f'{path}: two pianos have the name {name}')
     if all(piano.held_out for piano in pianos):
-        raise SynthesisError(f'{path}: no piano is left to train on, all are held out')
+        raise SynthesisError(f'{path}: all pianos are held out; none is left for training')
     return pianos
 
 
@@ -119,14 +122,14 @@ def _piano(entry: object, where: str, folder: Path) -> Piano:
     known |= {'held_out': bool, 'weight': float, **_SOUNDS[kind]}
     for key, value in entry.items():
         if key not in known:
-            raise SynthesisError(f'{where} has no {key}: it has {", ".join(known)}')
+            raise SynthesisError(f'{where}: unknown entry {key}; known are {", ".join(known)}')
         if type(value) is not known[key] and not (key == 'weight' and type(value) is int):
             raise SynthesisError(f'{where}: {key} is {value!r}, not a {known[key].__name__}')
     missing = [key for key in ('name', 'licence', 'source') if not entry.get(key)]
     if missing:
         raise SynthesisError(f'{where} has no {missing[0]}')
     if not 0 < entry.get('weight', 1) < float('inf'):
-        raise SynthesisError(f'{where}: weight is {entry["weight"]}, not above 0')
+        raise SynthesisError(f'{where}: weight is {entry["weight"]}; it must be above 0')
     sound = entry[kind]
     if kind == 'procedural':
         if sound not in BODIES:
@@ -136,8 +139,8 @@ def _piano(entry: object, where: str, folder: Path) -> Piano:
         found = Path(sound).is_file() if kind == 'soundfont' else Path(sound).is_dir()
         if not found:
             raise SynthesisError(
-                f'{where}: there is no {kind} {sound}: get it from {entry["source"]}, name the '
-                'folder it is in with --sounds, or take the piano off the list'
+                f'{where}: there is no {kind} {sound}: get it from {entry["source"]}, give its '
+                'folder with --sounds, or remove the piano from the list'
             )
     return Piano(
         name=entry['name'],

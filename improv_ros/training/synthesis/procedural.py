@@ -1,10 +1,14 @@
-"""Pianos that are computed: strings, hammer and soundboard with parameters drawn by chance.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-Additive synthesis of the stiff string: partial n of a string with inharmonicity B lies at
-n f0 sqrt(1 + B n^2) (Fletcher 1964); B over the compass as in Rigaud, David and Daudet 2013. A
-partial decays in two stages, because two polarisations (and unison strings) differ in decay and
-slightly in pitch (Weinreich 1977), which also makes it beat. The struck point, the hammer's
-hardness, which grows with velocity, and the resonances of the soundboard shape the spectrum.
+"""Procedural pianos: strings, hammer and soundboard with random parameters.
+
+Additive synthesis of the stiff string: the frequency of partial n is n f0 sqrt(1 + B n^2), with
+the inharmonicity B (Fletcher 1964), which depends on the key as in Rigaud, David and Daudet 2013.
+A partial decays in two stages and beats, because two polarisations and unison strings differ in
+decay and slightly in pitch (Weinreich 1977). The striking point, the hardness of the hammer, which
+grows with velocity, and the resonances of the soundboard shape the spectrum. The ranges of the
+parameters are deliberately wide.
 """
 
 from dataclasses import dataclass
@@ -12,18 +16,25 @@ from functools import lru_cache
 
 import numpy as np
 
-from .bank import KEYS, LOWEST_PITCH, SAMPLE_RATE, Bank, build_bank, longest
-from .errors import SynthesisError
+from improv_ros.training.synthesis.bank import (
+    KEYS,
+    LOWEST_PITCH,
+    SAMPLE_RATE,
+    Bank,
+    build_bank,
+    sample_seconds,
+)
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 VELOCITIES = [12, 30, 48, 66, 84, 102, 120]
 BODIES = ('grand', 'upright')
-_HIGHEST = 7600.0  # Hz: no partials above
-_MOST = 90  # partials
+_MAX_FREQUENCY = 7600.0  # Hz, of a partial
+_MAX_PARTIALS = 90  # of a key
 
 
 @dataclass
 class _Piano:
-    """What chance decided about one piano."""
+    """The random parameters of one piano."""
 
     body: str
     inharmonicity: float
@@ -37,12 +48,12 @@ class _Piano:
     knock: float
     attack: float
     unevenness: float
-    board: np.ndarray  # dB of the soundboard over log frequency
-    knocks: np.ndarray  # modes of the hammer's knock: Hz, amplitude, decay in seconds
+    board: np.ndarray  # gain of the soundboard in dB over log frequency
+    knocks: np.ndarray  # modes of the knock of the hammer: Hz, amplitude, decay in seconds
 
 
 def build_procedural(body: str, seed: int, velocities: list[int] | None = None) -> Bank:
-    """Return the bank of a piano with one of the `BODIES`, decided by the seed."""
+    """Return the bank of a piano; body: one of `BODIES`; seed: of its parameters."""
     if body not in BODIES:
         raise SynthesisError(f'a procedural piano is one of {", ".join(BODIES)}, not {body!r}')
     layers = velocities or VELOCITIES
@@ -94,9 +105,9 @@ def _key(
     pitch = key + LOWEST_PITCH
     f0 = 440 * 2 ** ((pitch - 69) / 12)
     b = piano.inharmonicity * (np.exp(0.0926 * pitch - 13.64) + np.exp(-0.0847 * pitch - 5.82))
-    n = np.arange(1, _MOST + 1)
+    n = np.arange(1, _MAX_PARTIALS + 1)
     frequency = n * f0 * np.sqrt(1 + b * n**2) / np.sqrt(1 + b)
-    n, frequency = n[frequency < _HIGHEST], frequency[frequency < _HIGHEST]
+    n, frequency = n[frequency < _MAX_FREQUENCY], frequency[frequency < _MAX_FREQUENCY]
 
     place = np.clip(np.log2(frequency / 27.5) / 8.2, 0, 1) * (len(piano.board) - 1)
     body = np.interp(place, np.arange(len(piano.board)), piano.board)
@@ -105,7 +116,7 @@ def _key(
     struck = np.abs(np.sin(np.pi * n * piano.strike)) + 0.05
     base = struck * radiation * 10 ** (body / 20) / n**piano.slope
 
-    # The low-pass of the hammer: felt that is soft and slow, hard and quick.
+    # The felt of the hammer is a low-pass filter whose cut-off rises with velocity.
     brightness = 10 ** (random.normal(0, piano.unevenness) / 40)
     loud = np.array(velocities)[:, None] / 127
     edge = (300 + 1.2 * f0 + 1700 * loud**1.4) * piano.hardness * brightness
@@ -113,7 +124,7 @@ def _key(
     steep = np.exp(-frequency / (1200 + 3800 * loud) / piano.hardness)
     amplitude = base * hammer * steep
 
-    seconds = longest(key)
+    seconds = sample_seconds(key)
     time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
     t60 = 12 * 2 ** (-key / 21) * piano.decay * np.exp(random.normal(0, 0.12))
     rate = 6.9 / t60 * (1 + (frequency / 1800) ** 1.1)
@@ -147,13 +158,13 @@ def _key(
     sounds /= np.abs(sounds).max(axis=1, keepdims=True)
     knock = _knock(piano, random)
     sounds[:, : len(knock)] += piano.knock * (1 + 1.5 * key / KEYS) * knock
-    # Voiced by a technician: not every resonance of the board is heard in the balance of keys.
+    # A technician evens out the keys: the resonances of the board affect their balance little.
     balance = -9 * (key / KEYS) ** 1.5 + random.normal(0, piano.unevenness)
     return list(sounds * np.float32(10 ** (balance / 20)))
 
 
 def _knock(piano: _Piano, random: np.random.Generator) -> np.ndarray:
-    """Return the hammer's and the key's knock, float32, peak 1."""
+    """Return the knock of the hammer and the key, float32, peak 1."""
     t = np.arange(int(0.25 * SAMPLE_RATE)) / SAMPLE_RATE
     frequency, amplitude, decay = piano.knocks
     phase = random.uniform(0, 2 * np.pi, len(frequency))

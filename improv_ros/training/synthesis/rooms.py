@@ -1,9 +1,12 @@
-"""Rooms: impulse responses made by chance, after the statistics of image sources.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-In a room of volume V, the reflections that arrive t after the sound left have a density of
-4 pi c^3 t^2 / V a second (Kuttruff, *Room Acoustics*), and each an amplitude of 1 / (c t) times
-what the walls left of it. Drawing them so gives sparse early reflections, a diffuse tail and the
-right ratio of direct to reverberant sound for each distance, all by one rule.
+"""Rooms: random impulse responses with the statistics of image sources.
+
+In a room of volume V, the reflections that arrive t seconds after emission have a density of
+4 pi c^3 t^2 / V per second (Kuttruff, *Room Acoustics*), and an amplitude of 1 / (c t) times the
+attenuation by the walls. Reflections drawn from these statistics give sparse early reflections, a
+diffuse tail, and the ratio of direct to reverberant sound that fits the distance.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,18 +14,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import fft
 
-from .bank import SAMPLE_RATE
+from improv_ros.training.synthesis.bank import SAMPLE_RATE
 
-_C = 343.0
-_BANDS = np.array([125, 500, 2000, 6000])  # Hz where the reverberation time is given
+_SPEED_OF_SOUND = 343.0  # m/s
+_BANDS = np.array([125, 500, 2000, 6000])  # Hz, at which the reverberation time is given
 
 
 @dataclass
 class Room:
-    """A room and where the microphone is in it.
+    """A room and the microphone in it.
 
-    volume: m^3; distance: m; reverberation: seconds to decay by 60 dB at 500 Hz; bass, treble:
-    that at 125 and at 6000 Hz, as parts of it.
+    volume: m^3; distance: of the microphone from the piano, m; reverberation: time to decay by
+    60 dB at 500 Hz, s; bass, treble: that time at 125 Hz and at 6 kHz, relative to 500 Hz.
     """
 
     volume: float
@@ -31,13 +34,13 @@ class Room:
     bass: float
     treble: float
 
-    def about(self) -> dict[str, float]:
-        """Return it for a record."""
+    def describe(self) -> dict[str, float]:
+        """Return its parameters for the description of a recording."""
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 def draw_room(random: np.random.Generator) -> Room | None:
-    """Return a room by chance, most often with a far microphone; None: no room at all."""
+    """Return a random room, mostly with a distant microphone; None: no reverberation."""
     chance = random.random()
     if chance < 0.06:
         return None
@@ -54,21 +57,21 @@ def draw_room(random: np.random.Generator) -> Room | None:
 
 
 def impulse_response(room: Room, random: np.random.Generator) -> np.ndarray:
-    """Return the response from a piano, about 1.5 m wide, to the microphone, float32.
+    """Return the impulse response from a piano 1.5 m wide to the microphone, float32.
 
-    It begins with the direct sound, whose energy is 1: how long that travels is left out.
+    It begins with the direct sound, whose energy is 1; the delay of the direct sound is left out.
     """
     length = int(SAMPLE_RATE * min(1.1 * room.reverberation * max(1.0, room.bass), 2.0))
     length = max(length, SAMPLE_RATE // 10)
     since = np.arange(length) / SAMPLE_RATE
-    travelled = _C * since + room.distance
-    density = 4 * np.pi * _C * travelled**2 / (room.volume * SAMPLE_RATE)
+    travelled = _SPEED_OF_SOUND * since + room.distance
+    density = 4 * np.pi * _SPEED_OF_SOUND * travelled**2 / (room.volume * SAMPLE_RATE)
     count = random.poisson(np.minimum(density, 50.0)) * np.maximum(density / 50, 1)
     echoes = np.sqrt(count) * random.normal(size=length) * room.distance / travelled
     echoes[:2] = 0
     response = _decaying(echoes, room, since)
     # The direct sound comes from the whole soundboard: a few paths within its width.
-    width = 1.5 / (1 + room.distance) * random.uniform(0.2, 1) / _C
+    width = 1.5 / (1 + room.distance) * random.uniform(0.2, 1) / _SPEED_OF_SOUND
     direct = np.zeros(length)
     places = (random.random(5) * width * SAMPLE_RATE).astype(int)
     places[0] = 0
@@ -78,7 +81,7 @@ def impulse_response(room: Room, random: np.random.Generator) -> np.ndarray:
 
 
 def _decaying(echoes: np.ndarray, room: Room, since: np.ndarray) -> np.ndarray:
-    """Return echoes that each band of the room lets decay at its own rate."""
+    """Return reflections attenuated by the decay of each band of the room."""
     times = room.reverberation * np.array([room.bass, 1, (1 + room.treble) / 2, room.treble])
     frequency = fft.rfftfreq(len(echoes), 1 / SAMPLE_RATE)
     place = np.interp(

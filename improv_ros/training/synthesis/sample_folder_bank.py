@@ -1,7 +1,10 @@
-"""A folder of sample files as a bank, named as those of the Salamander Grand Piano.
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
 
-A file is named after its note and its layer: `A0v1.ogg`, `D#4v16.flac`. Notes may be missing:
-the nearest one sampled is transposed.
+"""The bank of a folder of sample files, named like those of the Salamander Grand Piano.
+
+The name of a file gives its note and velocity layer: `A0v1.ogg`, `D#4v16.flac`. A missing note is
+transposed from the nearest one.
 """
 
 from functools import lru_cache
@@ -10,16 +13,25 @@ import re
 
 import numpy as np
 
-from .bank import LOWEST_PITCH, SAMPLE_RATE, Bank, build_bank, longest
-from .errors import SynthesisError
+from improv_ros.training.synthesis.bank import (
+    LOWEST_PITCH,
+    SAMPLE_RATE,
+    Bank,
+    build_bank,
+    sample_seconds,
+)
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 _NAME = re.compile(r'([A-G])(#?)(\d)v(\d+)\.(?:ogg|flac|wav)')
 _STEPS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
-_FARTHEST = 4  # semitones that a sample is transposed
+_MAX_TRANSPOSITION = 4  # semitones that a sample is transposed
 
 
 def find_samples(folder: Path) -> dict[tuple[int, int], Path]:
-    """Return the sample files under a folder by (layer, pitch); SynthesisError without any."""
+    """Return the sample files under a folder by (layer, pitch).
+
+    Raises SynthesisError if there is none.
+    """
     found = {}
     for path in sorted(folder.rglob('*')):
         name = _NAME.fullmatch(path.name)
@@ -28,12 +40,15 @@ def find_samples(folder: Path) -> dict[tuple[int, int], Path]:
             pitch = 12 * (int(octave) + 1) + _STEPS[step] + len(sharp)
             found[int(layer), pitch] = path
     if not found:
-        raise SynthesisError(f'the folder {folder} holds no sample named like A0v1.ogg')
+        raise SynthesisError(f'the folder {folder} has no sample file with a name like A0v1.ogg')
     return found
 
 
 def build_sample_bank(folder: Path) -> Bank:
-    """Return the bank of a folder; its layers are spread evenly over the velocities."""
+    """Return the bank of a folder; its layers are spaced evenly over the velocities.
+
+    Raises SynthesisError if samples are missing or cannot be read.
+    """
     import soundfile
     import soxr
 
@@ -53,14 +68,14 @@ def build_sample_bank(folder: Path) -> Bank:
         pitch = key + LOWEST_PITCH
         sampled = [other for number, other in files if number == layers[layer]]
         nearest = min(sampled, key=lambda other: abs(other - pitch))
-        if abs(nearest - pitch) > _FARTHEST:
+        if abs(nearest - pitch) > _MAX_TRANSPOSITION:
             raise SynthesisError(
-                f'{folder}: layer {layers[layer]} has no sample within {_FARTHEST} semitones of '
-                f'pitch {pitch}'
+                f'{folder}: layer {layers[layer]} has no sample within '
+                f'{_MAX_TRANSPOSITION} semitones of pitch {pitch}'
             )
         sound, rate = read(files[layers[layer], nearest])
         faster = 2 ** ((pitch - nearest) / 12)
-        sound = sound[: int((longest(key) + 1) * faster * rate)]
+        sound = sound[: int((sample_seconds(key) + 1) * faster * rate)]
         return soxr.resample(sound, rate * faster, SAMPLE_RATE)
 
     return build_bank(note, velocities.tolist())

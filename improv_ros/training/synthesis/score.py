@@ -1,4 +1,7 @@
-"""What a pianist does in one recording: notes and pedal, in seconds."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Scores: the notes and the pedal of a recording, in seconds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,32 +9,33 @@ from pathlib import Path
 
 import numpy as np
 
-from improv_ros.improvising.vocabulary import (
+from improv_ros.improvising.network.vocabulary import (
     HIGHEST_PITCH,
     LOWEST_PITCH,
     PEDAL_DOWN,
     PEDAL_UP,
     RELEASE,
 )
+from improv_ros.training.transcriber.recordings import read_notes
 
 ONSET, OFFSET, PITCH, VELOCITY = range(4)
-_SHORTEST = 0.02  # seconds that a key is down
+_MIN_SECONDS = 0.02  # between press and release, and between two presses of a key
 
 
 @dataclass
 class Score:
     """Notes and pedal of a recording.
 
-    notes: float64 (notes, 4) in the order of onsets: onset, offset (when the key comes up, or
-    is struck again), MIDI pitch, MIDI velocity. pedal: float64 (times, 2), when the sustain
-    pedal goes down and comes up.
+    notes: float64 (notes, 4) sorted by onset: onset, offset (when the key is released or pressed
+    again), MIDI pitch, MIDI velocity. pedal: float64 (presses, 2), when the sustain pedal is
+    pressed and released.
     """
 
     notes: np.ndarray
     pedal: np.ndarray
 
     def write(self, stem: Path) -> None:
-        """Write `stem`.tsv, a line a note, and `stem`.pedal.tsv, a line a time it is down."""
+        """Write `stem`.tsv, one line per note, and `stem`.pedal.tsv, one line per press."""
         for name, header, rows, form in (
             ('.tsv', 'onset,offset,note,velocity', self.notes, '%.6f\t%.6f\t%d\t%d'),
             ('.pedal.tsv', 'down,up', self.pedal, '%.6f\t%.6f'),
@@ -41,28 +45,23 @@ class Score:
 
 
 def read_score(stem: Path) -> Score:
-    """Return what `Score.write` wrote."""
-
-    def read(name: str, columns: int) -> np.ndarray:
-        lines = stem.with_name(stem.name + name).read_text('utf-8').splitlines()[1:]
-        rows = [line.split() for line in lines]
-        return np.array(rows, dtype=np.float64).reshape(-1, columns)
-
-    return Score(read('.tsv', 4), read('.pedal.tsv', 2))
+    """Return a score that `Score.write` wrote."""
+    lines = stem.with_name(f'{stem.name}.pedal.tsv').read_text('utf-8').splitlines()[1:]
+    pedal = np.array([line.split() for line in lines], dtype=np.float64).reshape(-1, 2)
+    return Score(read_notes(stem.with_name(f'{stem.name}.tsv')), pedal)
 
 
 def make_score(notes: Iterable[tuple[float, ...]], pedal: Iterable[tuple[float, float]]) -> Score:
-    """Return notes and pedal in order, each note ended where its key is struck again."""
+    """Return notes and pedal as a score; a note ends when its key is pressed again."""
     rows = np.array(list(notes), dtype=np.float64).reshape(-1, 4)
     rows = rows[np.lexsort((rows[:, PITCH], rows[:, ONSET]))]
-    rows[:, OFFSET] = np.maximum(rows[:, OFFSET], rows[:, ONSET] + _SHORTEST)
+    rows[:, OFFSET] = np.maximum(rows[:, OFFSET], rows[:, ONSET] + _MIN_SECONDS)
     keep = np.ones(len(rows), dtype=bool)
     for pitch in np.unique(rows[:, PITCH]):
         same = np.flatnonzero(rows[:, PITCH] == pitch)
-        # No key can be struck twice within 20 ms.
         last = -1.0
         for i in same:
-            keep[i] = rows[i, ONSET] - last >= _SHORTEST
+            keep[i] = rows[i, ONSET] - last >= _MIN_SECONDS
             last = rows[i, ONSET] if keep[i] else last
         same = same[keep[same]]
         rows[same[:-1], OFFSET] = np.minimum(rows[same[:-1], OFFSET], rows[same[1:], ONSET])
@@ -94,23 +93,24 @@ def sounding_ends(score: Score) -> np.ndarray:
     return ends
 
 
-def score_of(moves: np.ndarray, start: float, seconds: float) -> Score:
-    """Return a window of a performance (see `dataset`); notes begun before it are left out."""
-    times = np.cumsum(moves[:, 0].astype(np.int64)) / 1000 - start
+def score_of(performance: np.ndarray, start: float, seconds: float) -> Score:
+    """Return a window of a performance of a `Dataset`, without notes that begin before it."""
+    times = np.cumsum(performance[:, 0].astype(np.int64)) / 1000 - start
     first, last = np.searchsorted(times, [0, seconds])
     down: dict[int, tuple[float, int]] = {}
     notes, pedal = [], []
-    before = moves[:first, 1]
+    before = performance[:first, 1]
     pedals = before[before >= PEDAL_DOWN]
     pressed = 0.0 if len(pedals) and pedals[-1] != PEDAL_UP else None
-    for time, (_, what, velocity) in zip(times[first:last], moves[first:last], strict=True):
-        if what < RELEASE:
-            down[int(what)] = (float(time), int(velocity))
-        elif what < PEDAL_DOWN:
-            begun = down.pop(int(what) - RELEASE, None)
-            if begun:
-                notes.append((begun[0], float(time), int(what) - RELEASE, begun[1]))
-        elif what != PEDAL_UP:
+    rows = zip(times[first:last], performance[first:last], strict=True)
+    for time, (_, event_type, velocity) in rows:
+        if event_type < RELEASE:
+            down[int(event_type)] = (float(time), int(velocity))
+        elif event_type < PEDAL_DOWN:
+            began = down.pop(int(event_type) - RELEASE, None)
+            if began:
+                notes.append((began[0], float(time), int(event_type) - RELEASE, began[1]))
+        elif event_type != PEDAL_UP:
             pressed = float(time) if pressed is None else pressed
         elif pressed is not None:
             pedal.append((pressed, float(time)))
@@ -122,22 +122,22 @@ def score_of(moves: np.ndarray, start: float, seconds: float) -> Score:
     )
 
 
-def cut(score: Score, seconds: float) -> Score:
-    """Return what begins before `seconds`, none of it sounding on."""
-    notes = score.notes[score.notes[:, ONSET] < seconds - _SHORTEST].copy()
+def truncated(score: Score, seconds: float) -> Score:
+    """Return the first seconds of a score; notes and pedal end there."""
+    notes = score.notes[score.notes[:, ONSET] < seconds - _MIN_SECONDS].copy()
     notes[:, OFFSET] = np.minimum(notes[:, OFFSET], seconds)
     pedal = score.pedal[score.pedal[:, 0] < seconds].copy()
     pedal[:, 1] = np.minimum(pedal[:, 1], seconds)
     return Score(notes, pedal)
 
 
-def varied(score: Score, random: np.random.Generator, seconds: float) -> Score:
-    """Return the score in another tempo, key and dynamics, with other pedalling, cut to length.
+def augmented(score: Score, random: np.random.Generator, seconds: float) -> Score:
+    """Return the score with random tempo, transposition, dynamics and pedal, cut to `seconds`.
 
-    Give it a window longer than `seconds` by `SLOWEST`.
+    The score should last `seconds` times `SLOWEST`, because the tempo may rise.
     """
     notes, pedal = score.notes.copy(), score.pedal.copy()
-    stretch = np.exp(random.uniform(np.log(QUICKEST), np.log(1 / QUICKEST)))
+    stretch = np.exp(random.uniform(np.log(FASTEST), np.log(1 / FASTEST)))
     lead = random.uniform(0, 1.5)
     notes[:, :2] = notes[:, :2] * stretch + lead
     pedal = pedal * stretch + lead
@@ -145,25 +145,25 @@ def varied(score: Score, random: np.random.Generator, seconds: float) -> Score:
         low, high = LOWEST_PITCH - notes[:, PITCH].min(), HIGHEST_PITCH - notes[:, PITCH].max()
         notes[:, PITCH] += random.integers(max(-6, int(low)), min(6, int(high)) + 1)
         notes[:, VELOCITY] = _dynamics(notes, random)
-        if random.random() < 0.5:  # fingers that do not strike a chord at once
+        if random.random() < 0.5:  # the notes of a chord begin apart
             notes[:, :2] += random.normal(0, random.uniform(0.001, 0.012), (len(notes), 1))
             notes[:, :2] = np.maximum(notes[:, :2], 0)
     chance = random.random()
-    if chance < 0.15:
+    if chance < 0.1:
         pedal = pedal[:0]
-    elif chance < 0.3:
+    elif chance < 0.35:
         pedal = _pedalled(random, seconds)
-    return cut(make_score(map(tuple, notes), map(tuple, pedal)), seconds)
+    return truncated(make_score(map(tuple, notes), map(tuple, pedal)), seconds)
 
 
-QUICKEST = 0.8
-SLOWEST = 1 / QUICKEST
+FASTEST = 0.8
+SLOWEST = 1 / FASTEST
 
 
 def _dynamics(notes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return other velocities: another mean and range, swells, and fingers that differ."""
+    """Return velocities with random mean, range, crescendi, voicing and unevenness."""
     velocity = notes[:, VELOCITY]
-    mean, spread = random.uniform(32, 88), random.uniform(5, 24)
+    mean, spread = random.uniform(22, 88), random.uniform(5, 24)
     standard = (velocity - velocity.mean()) / max(float(velocity.std()), 5.0)
     swell = np.interp(
         notes[:, ONSET], np.arange(0, 90, 6), random.normal(0, random.uniform(0, 14), 15)
@@ -174,8 +174,8 @@ def _dynamics(notes: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _pedalled(random: np.random.Generator, seconds: float) -> np.ndarray:
-    """Return pedalling by the bar, up for a moment at each, now and then a bar without."""
-    bar = random.uniform(0.8, 4)
+    """Return one press of the pedal per bar, of a random length; some bars have none."""
+    bar = random.uniform(0.8, 6)
     bars = np.arange(random.uniform(0, bar), seconds, bar)
     downs = bars + random.uniform(0.05, 0.2, len(bars))
     ups = bars + bar + random.uniform(-0.05, 0.03, len(bars))

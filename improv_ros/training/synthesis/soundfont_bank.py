@@ -1,4 +1,7 @@
-"""The piano of a soundfont as a bank, played once by fluidsynth."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""The bank of an instrument in a soundfont, rendered by fluidsynth."""
 
 from pathlib import Path
 
@@ -6,14 +9,19 @@ import numpy as np
 
 from improv_ros.event_text import control_change, note_on
 from improv_ros.event_text.events import TimedEvent
-from improv_ros.playing.errors import PlayingError
-from improv_ros.playing.synth import Synth
-
-from .bank import LOWEST_PITCH, SAMPLE_RATE, Bank, build_bank, longest
-from .errors import SynthesisError
+from improv_ros.playing import PlayingError
+from improv_ros.playing.synth.fluidsynth_synth import Synth
+from improv_ros.training.synthesis.bank import (
+    LOWEST_PITCH,
+    SAMPLE_RATE,
+    Bank,
+    build_bank,
+    sample_seconds,
+)
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 VELOCITIES = [8, 24, 40, 56, 72, 88, 104, 122]
-_RATE = 48000  # three times ours: at 16 kHz fluidsynth would fold down what is above 8 kHz
+_RATE = 48000  # three times SAMPLE_RATE, because at 16 kHz fluidsynth aliases
 _BLOCK = 24000
 _SILENT = 10 ** (-66 / 20)
 _BANK_SELECT, _ALL_SOUND_OFF = 0, 120
@@ -26,11 +34,11 @@ def build_soundfont_bank(
     mellow: bool = False,
     velocities: list[int] | None = None,
 ) -> Bank:
-    """Return the bank of a soundfont's instrument, by its MIDI program and bank.
+    """Return the bank of the instrument with a MIDI program and bank.
 
-    Where it has a single sample for all velocities, `mellow` makes what is softer darker.
-
-    Raises SynthesisError if the file cannot be played or has no such instrument.
+    mellow: low-pass filter soft notes, for instruments with one sample for all velocities;
+    velocities: of the layers. Raises SynthesisError if the file cannot be played or lacks the
+    instrument.
     """
     import soxr
 
@@ -43,11 +51,11 @@ def build_soundfont_bank(
     synth.play(TimedEvent(0, 'pc', (0, program)))
 
     def note(key: int, layer: int) -> np.ndarray:
-        sound = _play(synth, key + LOWEST_PITCH, layers[layer], longest(key))
+        sound = _play(synth, key + LOWEST_PITCH, layers[layer], sample_seconds(key))
         if not sound.any():
             raise SynthesisError(
                 f'{soundfont}: program {program} of bank {bank} is silent at pitch '
-                f'{key + LOWEST_PITCH}: name another program'
+                f'{key + LOWEST_PITCH}: give another program'
             )
         sound = soxr.resample(sound, _RATE, SAMPLE_RATE)
         return _mellowed(sound, key, layers[layer]) if mellow else sound
@@ -59,7 +67,7 @@ def build_soundfont_bank(
 
 
 def _play(synth: Synth, pitch: int, velocity: int, seconds: float) -> np.ndarray:
-    """Return a note held until it has faded, float32 mono at `_RATE`."""
+    """Return a note held until it is inaudible, float32 mono at `_RATE`."""
     synth.play(note_on(0, pitch, velocity))
     blocks: list[np.ndarray] = []
     peak = 0.0

@@ -1,4 +1,7 @@
-"""People who talk where nobody plays: espeak-ng says made-up words in many languages."""
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""Speech noise: espeak-ng speaks random words in several languages."""
 
 from math import gcd
 import shutil
@@ -9,18 +12,18 @@ import numpy as np
 from scipy import signal
 import soundfile
 
-from .bank import SAMPLE_RATE
-from .errors import SynthesisError
+from improv_ros.training.synthesis.bank import SAMPLE_RATE
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 LANGUAGES = ('es', 'it', 'pt', 'nl', 'pl', 'sv', 'fi', 'cs', 'hu', 'tr', 'el', 'ro', 'id', 'sw')
 VARIANTS = ('', *(f'+m{n}' for n in range(1, 8)), *(f'+f{n}' for n in range(1, 6)), '+croak')
 _CONSONANTS = ('', *'bdfghklmnprstvz', 'st', 'tr', 'pl', 'kr')
 _ENDINGS = ('', '', '', *'nrslm')
-_SECONDS = 60  # after which a voice that says no more is hung
+_TIMEOUT = 600  # seconds for a sentence: at idle priority on a busy machine it takes minutes
 
 
 def make_speech(random: np.random.Generator, frames: int) -> np.ndarray:
-    """Return sentences of several voices with pauses between them, float32.
+    """Return sentences of random voices with pauses between them, float32.
 
     Raises SynthesisError if espeak-ng is not installed or fails.
     """
@@ -44,10 +47,10 @@ def _say(random: np.random.Generator) -> np.ndarray:
         command[1:1] = ['-w', file.name]
         try:
             subprocess.run(
-                [*command, _sentence(random)], check=True, capture_output=True, timeout=_SECONDS
+                [*command, _sentence(random)], check=True, capture_output=True, timeout=_TIMEOUT
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise SynthesisError(f'espeak-ng does not speak {voice}: {error}') from error
+            raise SynthesisError(f'espeak-ng failed with the voice {voice}: {error}') from error
         sound, rate = soundfile.read(file.name, dtype='float32')
     divisor = gcd(SAMPLE_RATE, rate)
     said = signal.resample_poly(sound, SAMPLE_RATE // divisor, rate // divisor)

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +9,10 @@ import soundfile
 from tiny_pianos import tiny_bank
 
 from improv_ros.training.synthesis.bank import LEAD, SAMPLE_RATE, load_bank, onset_of
-from improv_ros.training.synthesis.errors import SynthesisError
 from improv_ros.training.synthesis.procedural import build_procedural
 from improv_ros.training.synthesis.sample_folder_bank import build_sample_bank
 from improv_ros.training.synthesis.soundfont_bank import build_soundfont_bank
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 
 def frequency_of(sample: np.ndarray) -> float:
@@ -72,7 +75,7 @@ def test_samples_are_transposed_to_keys_between(tmp_path: Path):
 
 
 def test_a_folder_without_samples_is_refused(tmp_path: Path):
-    with pytest.raises(SynthesisError, match='no sample named like A0v1'):
+    with pytest.raises(SynthesisError, match='no sample file with a name like A0v1'):
         build_sample_bank(tmp_path)
 
 

@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Speech as noise: real voices that say made-up words."""
 
 import shutil
@@ -6,10 +9,10 @@ import numpy as np
 import pytest
 from test_recording import BANK
 
-from improv_ros.training.synthesis.errors import SynthesisError
 from improv_ros.training.synthesis.noises import draw_noises
 from improv_ros.training.synthesis.recording import make_recording
 from improv_ros.training.synthesis.speech import make_speech
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 
 @pytest.mark.skipif(not shutil.which('espeak-ng'), reason='espeak-ng is not installed')
@@ -36,7 +39,7 @@ def test_where_nobody_plays_there_is_no_note_but_something_to_hear(monkeypatch):
     )
     assert len(made.score.notes) == 0
     assert np.abs(made.sound).max() > 100
-    assert made.about['music'] == 'none'
+    assert made.description['music'] == 'none'
 
 
 def test_speech_is_heard_only_where_nobody_plays():

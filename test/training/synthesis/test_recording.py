@@ -1,14 +1,27 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+from pathlib import Path
+
 import numpy as np
 import pytest
-from tiny_pianos import plain_touch, tiny_bank
+import soundfile
+from tiny_pianos import plain_regulation, tiny_bank
 
 from improv_ros.training.synthesis.bank import SAMPLE_RATE
-from improv_ros.training.synthesis.microphones import coloured, draw_microphone, recorded
+from improv_ros.training.synthesis.measured import (
+    Measured,
+    find_measured,
+    measured_response,
+    recorded_noise,
+)
+from improv_ros.training.synthesis.microphones import draw_microphone, filtered, record
 from improv_ros.training.synthesis.noises import NOISES, make_noise
-from improv_ros.training.synthesis.playing import convolve, draw_touch, play
 from improv_ros.training.synthesis.recording import make_recording
 from improv_ros.training.synthesis.rooms import Room, draw_room, impulse_response
 from improv_ros.training.synthesis.score import OFFSET, ONSET, PITCH, make_score
+from improv_ros.training.synthesis.score_rendering import convolve, draw_regulation, render
+from improv_ros.training.synthesis.synthesis_error import SynthesisError
 
 BANK = tiny_bank()
 
@@ -29,7 +42,7 @@ def test_notes_begin_where_the_score_says(cents: float):
     times = 0.5 + 0.7 * np.arange(12)
     pitches = np.linspace(21, 108, 12).astype(int)
     score = make_score([(t, t + 0.2, p, 70) for t, p in zip(times, pitches, strict=True)], [])
-    sound = play(score, BANK, plain_touch(cents), np.random.default_rng(1), 10)
+    sound = render(score, BANK, plain_regulation(cents), np.random.default_rng(1), 10)
     errors = [onset(sound, note[ONSET]) - note[ONSET] for note in score.notes]
     assert np.abs(errors).max() < 0.002
 
@@ -37,7 +50,7 @@ def test_notes_begin_where_the_score_says(cents: float):
 def test_a_note_ends_with_its_key_or_its_pedal():
     def tail(pedal: list[tuple[float, float]]) -> float:
         score = make_score([(0.1, 0.2, 60, 80)], pedal)
-        sound = play(score, BANK, plain_touch(), np.random.default_rng(1), 1)
+        sound = render(score, BANK, plain_regulation(), np.random.default_rng(1), 1)
         return energy(sound, 0.35, 0.5) / energy(sound, 0.1, 0.2)
 
     assert tail([]) < 1e-4
@@ -46,25 +59,25 @@ def test_a_note_ends_with_its_key_or_its_pedal():
 
 def test_a_louder_note_is_louder_by_the_dynamics():
     score = make_score([(0.1, 0.3, 60, 127), (1.1, 1.3, 60, 40)], [])
-    sound = play(score, BANK, plain_touch(), np.random.default_rng(1), 2)
+    sound = render(score, BANK, plain_regulation(), np.random.default_rng(1), 2)
     ratio = 10 * np.log10(energy(sound, 0, 1) / energy(sound, 1, 2))
     assert ratio == pytest.approx(30 * np.log10(127 / 40), abs=0.5)
 
 
 def test_the_pitch_is_as_much_out_of_tune_as_told():
     score = make_score([(0, 0.5, 69, 80)], [])
-    sound = play(score, BANK, plain_touch(50), np.random.default_rng(1), 0.5)
+    sound = render(score, BANK, plain_regulation(50), np.random.default_rng(1), 0.5)
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 2**18))
     heard = spectrum.argmax() * SAMPLE_RATE / 2**18
     assert heard == pytest.approx(440 * 2 ** (50 / 1200), rel=0.001)
 
 
 def test_the_pedal_lets_other_strings_answer():
-    touch = plain_touch()
-    touch.resonance = 0.1
+    regulation = plain_regulation()
+    regulation.resonance = 0.1
     notes = [(0.5, 0.6, 60, 100)]
     without, with_pedal = (
-        play(make_score(notes, pedal), BANK, touch, np.random.default_rng(1), 3)
+        render(make_score(notes, pedal), BANK, regulation, np.random.default_rng(1), 3)
         for pedal in ([], [(0.2, 2.5)])
     )
     assert energy(without, 1.2, 2.0) == 0
@@ -106,8 +119,8 @@ def test_a_microphone_gives_the_level_it_was_set_to(seed: int):
     random = np.random.default_rng(seed)
     microphone = draw_microphone(random)
     t = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
-    sound = convolve(np.sin(2 * np.pi * 880 * t), coloured(np.ones(1), microphone))
-    heard = recorded(sound[: len(t)].astype(np.float32), microphone, random)
+    sound = convolve(np.sin(2 * np.pi * 880 * t), filtered(np.ones(1), microphone))
+    heard = record(sound[: len(t)].astype(np.float32), microphone, random)
     assert heard.dtype == np.int16
     peak = 20 * np.log10(np.abs(heard.astype(float)).max() / 32767)
     assert peak == pytest.approx(microphone.peak, abs=1.5)
@@ -115,7 +128,7 @@ def test_a_microphone_gives_the_level_it_was_set_to(seed: int):
 
 def test_silence_stays_silence():
     random = np.random.default_rng(1)
-    assert not recorded(np.zeros(1000, np.float32), draw_microphone(random), random).any()
+    assert not record(np.zeros(1000, np.float32), draw_microphone(random), random).any()
 
 
 def recording(seed: int):
@@ -125,7 +138,7 @@ def recording(seed: int):
 def test_a_recording_depends_on_its_seed_alone():
     first, again, other = recording(1), recording(1), recording(2)
     assert first.wav() == again.wav()
-    assert first.about == again.about
+    assert first.description == again.description
     assert np.array_equal(first.score.notes, again.score.notes)
     assert first.wav() != other.wav()
 
@@ -154,7 +167,7 @@ def test_labels_are_true_in_room_and_noise():
     assert np.mean(np.array(rises) > 2) > 0.85
 
 
-def test_rooms_and_touches_differ():
+def test_drawn_rooms_and_regulations_vary():
     random = np.random.default_rng(1)
     rooms = [draw_room(random) for _ in range(300)]
     real = [room for room in rooms if room]
@@ -162,4 +175,64 @@ def test_rooms_and_touches_differ():
     times = np.array([room.reverberation for room in real])
     assert times.min() < 0.25
     assert times.max() > 1.2
-    assert draw_touch(random).dynamics != draw_touch(random).dynamics
+    regulations = [draw_regulation(random) for _ in range(300)]
+    dynamics = np.array([regulation.dynamics for regulation in regulations])
+    assert 20 <= dynamics.min() < 24 and 42 < dynamics.max() <= 46
+    middle = np.array([regulation.cents[39] for regulation in regulations])
+    assert 20 < np.abs(middle).max() < 70 and np.median(np.abs(middle)) < 15
+    for loudness in ('resonance', 'knock'):
+        values = np.array([getattr(regulation, loudness) for regulation in regulations])
+        assert 0.2 < np.mean(values == 0) < 0.4 and values.max() > 4 * values[values > 0].min()
+    release = np.array([regulation.release[39] for regulation in regulations])
+    assert release.max() > 3 * release.min() > 0
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Measured:
+    """Provide a room that answers after 10 ms, one that answers too long, and a noise."""
+    rooms, noises = tmp_path / 'rooms', tmp_path / 'noises'
+    for folder in (rooms, noises):
+        folder.mkdir()
+    response = np.zeros(SAMPLE_RATE)
+    response[[2, 162]] = 0.5, 0.25
+    soundfile.write(rooms / 'hall.flac', response, SAMPLE_RATE)
+    soundfile.write(rooms / 'cave.flac', np.resize(response, 4 * SAMPLE_RATE), SAMPLE_RATE)
+    rain = np.random.default_rng(1).normal(0, 0.1, 5 * SAMPLE_RATE)
+    soundfile.write(noises / 'rain.flac', rain, SAMPLE_RATE)
+    return find_measured(rooms, [noises])
+
+
+def test_measured_rooms_and_recorded_noise_are_used_and_named(measured: Measured):
+    assert set(measured.rooms) == {'hall'}
+    made = [
+        make_recording(random, {'tiny': BANK}, {'tiny': 1.0}, [], False, measured)
+        for random in map(np.random.default_rng, range(12))
+    ]
+    assert any(one.description['room'] == {'measured': 'hall'} for one in made)
+    assert any(one.description.get('noise') == ['rain'] for one in made)
+    assert any(one.description['room'] != {'measured': 'hall'} for one in made)
+
+
+def test_a_measured_response_keeps_its_direct_sound(measured: Measured):
+    random = np.random.default_rng(1)
+    tails = []
+    for _ in range(20):
+        response = measured_response(measured.rooms['hall'], random)
+        assert abs(response[2]) == pytest.approx(1, abs=1e-3)
+        tails.append(abs(response[162]))
+    assert min(tails) < 0.3
+    assert max(tails) > 0.45
+
+
+def test_noise_that_is_shorter_than_the_recording_is_repeated(measured: Measured):
+    noise = recorded_noise(measured.noises['rain'], np.random.default_rng(1), 7 * SAMPLE_RATE)
+    assert len(noise) == 7 * SAMPLE_RATE
+    np.testing.assert_array_equal(noise[: 2 * SAMPLE_RATE], noise[5 * SAMPLE_RATE :])
+
+
+def test_what_is_measured_at_another_rate_is_refused(tmp_path: Path):
+    soundfile.write(tmp_path / 'hall.wav', np.zeros(100), 44100)
+    with pytest.raises(SynthesisError, match=r'hall\.wav is not mono at 16000 Hz'):
+        find_measured(tmp_path, [])
+    with pytest.raises(SynthesisError, match='holds no'):
+        find_measured(None, [tmp_path / 'nothing'])

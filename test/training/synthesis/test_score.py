@@ -1,9 +1,12 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from improv_ros.improvising.vocabulary import PEDAL_DOWN, PEDAL_UP, RELEASE
+from improv_ros.improvising.network.vocabulary import PEDAL_DOWN, PEDAL_UP, RELEASE
 from improv_ros.training.synthesis.exercises import exercise
 from improv_ros.training.synthesis.score import (
     OFFSET,
@@ -11,11 +14,11 @@ from improv_ros.training.synthesis.score import (
     PITCH,
     VELOCITY,
     Score,
+    augmented,
     make_score,
     read_score,
     score_of,
     sounding_ends,
-    varied,
 )
 
 C = 60 - 21
@@ -94,7 +97,7 @@ def test_a_varied_score_can_be_played(seed: int):
     random = np.random.default_rng(seed)
     onsets = np.sort(random.uniform(0, 75, 400))
     notes = [(t, t + 0.5, int(random.integers(21, 109)), 64) for t in onsets]
-    score = varied(make_score(notes, [(1, 5), (6, 70)]), random, 60)
+    score = augmented(make_score(notes, [(1, 5), (6, 70)]), random, 60)
     check(score, 60)
     assert len(score.notes) > 200
 

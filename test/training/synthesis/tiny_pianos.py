@@ -1,3 +1,6 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
 """Pianos of decaying sines, made in a moment, where the program looks for banks."""
 
 from pathlib import Path
@@ -6,7 +9,7 @@ import numpy as np
 
 from improv_ros.training.synthesis.bank import KEYS, LOWEST_PITCH, SAMPLE_RATE, Bank, build_bank
 from improv_ros.training.synthesis.pianos import read_pianos
-from improv_ros.training.synthesis.playing import Touch
+from improv_ros.training.synthesis.score_rendering import PianoRegulation
 
 PIANOS = """
 - {name: first, procedural: grand, seed: 1, licence: none, source: computed}
@@ -28,9 +31,9 @@ def tiny_bank(silence: float = 0.0) -> Bank:
     return build_bank(note, [40, 100])
 
 
-def plain_touch(cents: float = 0.0) -> Touch:
+def plain_regulation(cents: float = 0.0) -> PianoRegulation:
     """Return the touch of a piano that is even and in tune, or as much out of it as told."""
-    return Touch(
+    return PianoRegulation(
         cents=np.full(KEYS, cents),
         gains=np.ones(KEYS),
         dynamics=30.0,

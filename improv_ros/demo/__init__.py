@@ -1,1 +1,0 @@
-"""The demonstration: a recording into the whole chain; what comes out, kept and measured."""

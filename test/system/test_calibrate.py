@@ -1,0 +1,231 @@
+# Copyright 2026 improv_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+
+"""`improv calibrate` as a user starts it, on an instrument that is late by velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import os
+from pathlib import Path
+import signal
+import statistics
+import subprocess
+import sys
+
+import pytest
+from std_msgs.msg import String
+
+from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
+from graph import Graph, free_port, wait_until
+from improv_ros.calibration.latency_fit import Latency
+from improv_ros.calibration.room import Room
+from improv_ros.calibration.room_folders import read_room, room_names, write_room, writing_lock
+from improv_ros.event_text import SECOND, StreamWriter, is_note_on, note_off, note_on
+from improv_ros.playing.note_schedule import strike_latency
+from instrument import instrument_at
+from timing import PATIENCE, promised
+
+# A piano at a port, which sounds on the synthesiser, later for soft notes than for loud ones.
+SLOW_PIANO = """
+import sys, time
+from improv_ros.event_text import is_note_off, is_note_on
+from improv_ros.playing.midi.keyboard_input import KeyboardInput
+from improv_ros.playing.note_schedule import strike_latency
+from improv_ros.playing.outputs.synth_output import SynthOutput
+from improv_ros.playing.player import Player
+
+late = strike_latency('disklavier')
+player = Player([SynthOutput(driver='pulseaudio')], late_tolerance=10**9)
+player.start()
+delays = {}
+
+def hear(event):
+    if is_note_on(event):
+        delays[event.values[0]] = late(event.values[1])
+    delay = delays.get(event.values[0], 0) if is_note_on(event) or is_note_off(event) else 0
+    player.submit([event._replace(time=time.monotonic_ns() + delay)])
+
+KeyboardInput(sys.argv[1], hear, virtual=True).open()
+print('ready', flush=True)
+time.sleep(10000)
+"""
+PROGRAM_PATIENCE = 600.0  # seconds; the program takes two minutes, and fitting on a busy machine
+
+
+@contextlib.contextmanager
+def slow_piano(port: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, '-c', SLOW_PIANO, port], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == 'ready\n'
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+class Calibrate:
+    """`improv calibrate` in a process of its own, its words kept."""
+
+    def __init__(self, graph: Graph, *words: str) -> None:
+        self._log = graph.folder / 'calibrate.log'
+        with self._log.open('w') as log:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'improv_ros.cli', 'calibrate', *words],
+                env={**os.environ, **graph.env},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('XDG_DATA_HOME', str(tmp_path / 'data'))
+
+
+@contextlib.contextmanager
+def calibrate(graph: Graph, *words: str) -> Iterator[Calibrate]:
+    run = Calibrate(graph, *words)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def test_a_piano_that_is_not_heard_is_told_before_the_program(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    port = f'socket://localhost:{free_port()}'
+    silent = SLOW_PIANO.replace('player.submit', '(lambda events: None)')
+    with subprocess.Popen([sys.executable, '-c', silent, port], stdout=subprocess.PIPE) as piano:
+        assert piano.stdout is not None and piano.stdout.readline() == b'ready\n'
+        with calibrate(graph, 'hall', '--output=port', f'--port={port}') as run:
+            wait_until(lambda: run.process.poll() is not None, 'its end', 3 * PATIENCE)
+        piano.kill()
+    assert run.process.returncode == 1
+    assert 'it is muted' in run.said  # a null sink gives zeros
+    assert 'program takes' not in run.said
+    assert room_names() == []
+
+
+def test_with_a_room_the_player_sends_soft_notes_earlier(graph: Graph) -> None:
+    latency = Latency(0.05, ((16, 0.145), (100, 0.0)), 0.001, 0.002, 200)
+    with writing_lock():
+        write_room(Room('hall', '2026-11-30', 'transcriber', {}, {}, 'port', latency), {})
+    port = f'socket://localhost:{free_port()}'
+    with instrument_at(port) as instrument:
+        graph.start('midi_player', outputs='port', port=port, room='hall')
+        publisher = graph.publisher('generated_notes')
+        wait_until(lambda: graph.healthy('midi_player'), 'the player')
+        loud = graph.now() + 2 * SECOND
+        soft = loud + SECOND // 10
+        events = [note_on(loud, 60, 100), note_on(soft, 64, 16)]
+        events += [note_off(soft + SECOND // 5, pitch) for pitch in (60, 64)]
+        for text in StreamWriter().write(events):
+            publisher.publish(String(data=text))
+        wait_until(lambda: len(instrument.notes()) == 2, 'both notes')
+    # 195 ms before its sound, the soft one overtakes the loud one, 50 ms before its own.
+    assert [note.values[0] for note in instrument.notes()] == [64, 60]
+
+
+@pytest.mark.nightly
+def test_ctrl_c_leaves_the_calibration_as_it_was(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    with calibrate(graph, 'hall', '--output=synth') as run:
+        wait_until(lambda: 's left' in run.said, 'the program', 3 * PATIENCE)
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.process.wait(PATIENCE) == 130
+    assert 'nothing was changed' in run.said
+    assert room_names() == []
+
+
+@pytest.mark.nightly
+def test_a_microphone_that_is_unplugged_in_the_middle_ends_it(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    with calibrate(graph, 'hall', '--output=synth') as run:
+        wait_until(lambda: 's left' in run.said, 'the program', 3 * PATIENCE)
+        virtual_microphone.unplug()
+        wait_until(lambda: run.process.poll() is not None, 'its end', 3 * PATIENCE)
+    assert run.process.returncode == 1
+    assert 'in the middle' in run.said
+    assert room_names() == []
+
+
+@pytest.mark.nightly
+def test_a_piano_that_is_late_by_velocity_is_in_time_with_its_room(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    port = f'socket://localhost:{free_port()}'
+    with slow_piano(port):
+        words = ('hall', '--output=port', f'--port={port}', '--keys=48-79')
+        with calibrate(graph, *words) as run:
+            wait_until(lambda: run.process.poll() is not None, 'its end', PROGRAM_PATIENCE)
+        print(run.said)
+        assert run.process.returncode == 0, run.said
+        room = read_room('hall')
+        assert room.latency is not None
+        truth = strike_latency('disklavier')
+        fastest = room.latency.at(105)
+        for velocity in range(20, 111, 10):
+            late = room.latency.at(velocity) - fastest
+            assert late == pytest.approx(truth(velocity) / SECOND, abs=promised(0.005, 0.03))
+        lateness, velocities = play_in_the_room(graph, port)
+    assert abs(statistics.median(lateness)) < promised(0.005, 0.03)
+    assert statistics.median(map(abs, velocities)) < promised(6, 20)
+
+
+def play_in_the_room(graph: Graph, port: str) -> tuple[list[float], list[int]]:
+    """Play notes of all velocities with the room; return how late they were heard, in seconds, and
+    by how much their velocities were off."""
+    graph.start('microphone')
+    graph.start('transcriber', room='hall', cancel_echo=False)
+    graph.start('midi_player', outputs='port', port=port, room='hall')
+    publisher = graph.publisher('generated_notes')
+    wait_until(lambda: graph.healthy('transcriber'), 'the transcriber')
+    wait_until(lambda: graph.healthy('midi_player'), 'the player')
+    wait_until(lambda: graph.chunks, 'sound')
+    begin = graph.now() + SECOND
+    sent = {}
+    events = []
+    for number in range(32):
+        time, pitch = begin + number * SECOND * 45 // 100, 48 + number * 13 % 32
+        velocity = 20 + number * 37 % 90
+        sent[pitch] = time, velocity
+        events += [note_on(time, pitch, velocity), note_off(time + SECOND * 3 // 10, pitch)]
+    for text in StreamWriter().write(sorted(events, key=lambda event: event.time)):
+        publisher.publish(String(data=text))
+    heard = graph.events['heard_notes']
+    end = events[-1].time + 2 * SECOND
+    wait_until(lambda: graph.now() > end, 'the end', 2 * PATIENCE)
+    lateness, velocities = [], []
+    for event in filter(is_note_on, heard):
+        if event.values[0] in sent:
+            time, velocity = sent[event.values[0]]
+            if abs(event.time - time) < SECOND // 5:
+                lateness.append((event.time - time) / SECOND)
+                velocities.append(event.values[1] - velocity)
+    print('lateness (ms)', [round(1000 * each) for each in sorted(lateness)])
+    print('velocities off by', sorted(velocities))
+    assert len(lateness) >= 20
+    return lateness, velocities
