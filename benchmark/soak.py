@@ -34,6 +34,7 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import mido
+import rclpy
 from rclpy.qos import QoSProfile
 import soundfile as sf
 from std_msgs.msg import String
@@ -67,7 +68,7 @@ class Soak(NodeThread):
     """A ROS node that sends the notes to the nodes under test and follows what they publish."""
 
     def __init__(self, rate: float, keyboard: str, instrument: str) -> None:
-        set_fast_dds_profile()
+        set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
         super().__init__('soak')
         self._rate = rate
         self._keyboard = keyboard

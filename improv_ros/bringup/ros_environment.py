@@ -18,7 +18,10 @@ SECURITY_SWITCH = 'ROS_SECURITY_ENABLE'
 FAST_DDS_2 = ('humble', 'iron', 'jazzy')
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 TRANSPORT_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'  # Fast DDS of Humble does not know it
+STATIC_PEERS = 'ROS_STATIC_PEERS'
+UDP = 'UDPv4'
 PROFILE_FILES = ('config/fastdds.xml', 'config/fastdds2.xml')
+LOCALHOST_PROFILE_FILES = ('config/fastdds_localhost.xml', 'config/fastdds2_localhost.xml')
 
 
 def discovery_variables(discovery: str, given: Mapping[str, str]) -> dict[str, str]:
@@ -52,15 +55,36 @@ def enclave_arguments(
     return ['--enclave', f'/{namespace.strip("/")}/{executable}']
 
 
-def set_fast_dds_profile() -> None:
+def set_fast_dds_profile(middleware: str) -> None:
     """Set the environment variables that name the Fast DDS profile and transport of this package.
 
     With them, Fast DDS resends lost packets within milliseconds (default: 3 s), notices within
-    5 s that a process died (default: 20 s), and sends by UDP alone: with shared memory, publishers
-    are blocked for seconds if a process that receives is stopped. Call it before `rclpy.init`. A
-    profile or a transport that the user has named is kept.
+    5 s that a process died (default: 20 s), and sends by UDP alone. With its shared memory, a
+    process that is stopped blocks for seconds those that send to it, and a process that is killed
+    can make others crash when they leave (Fast DDS 3.2.3, `SharedMemChannelResource::release`).
+
+    Call it before `rclpy.init`, with `rclpy.get_rmw_implementation_identifier()`. A profile or a
+    transport that the user has named is kept.
     """
-    os.environ.setdefault(TRANSPORT_VARIABLE, 'UDPv4')
-    if not any(variable in os.environ for variable in PROFILE_VARIABLES):
-        old = os.environ.get('ROS_DISTRO') in FAST_DDS_2
-        os.environ[PROFILE_VARIABLES[old]] = str(shared_file(PROFILE_FILES[old]))
+    os.environ.setdefault(TRANSPORT_VARIABLE, UDP)
+    if any(variable in os.environ for variable in PROFILE_VARIABLES):
+        return
+    old = os.environ.get('ROS_DISTRO') in FAST_DDS_2
+    files = PROFILE_FILES
+    if middleware.startswith('rmw_fastrtps') and _restricts_to_this_machine(os.environ):
+        # For this range rmw_fastrtps adds shared memory to any profile, so the profile restricts.
+        files = LOCALHOST_PROFILE_FILES
+        os.environ[DISCOVERY_RANGE] = 'SYSTEM_DEFAULT'
+        if LOCALHOST_ONLY in os.environ:
+            os.environ[LOCALHOST_ONLY] = '0'
+    os.environ[PROFILE_VARIABLES[old]] = str(shared_file(files[old]))
+
+
+def _restricts_to_this_machine(environment: Mapping[str, str]) -> bool:
+    """Tell whether ROS is asked for this machine alone, and a profile can do it in its place."""
+    return (
+        (environment.get(DISCOVERY_RANGE) == 'LOCALHOST' or environment.get(LOCALHOST_ONLY) == '1')
+        and environment.get(TRANSPORT_VARIABLE) == UDP
+        and not environment.get(STATIC_PEERS)
+        and environment.get('ROS_DISTRO') != 'humble'
+    )

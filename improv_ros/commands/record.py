@@ -25,6 +25,7 @@ from std_msgs.msg import Int16MultiArray, String
 
 from improv_ros.bags.bag_format import AUDIO, DIAGNOSTICS, JOINTS, STRING, BagError
 from improv_ros.bags.bag_writer import BagWriter
+from improv_ros.bringup.ros_environment import set_fast_dds_profile
 from improv_ros.event_text import EventTextError, TopicReader
 from improv_ros.nodes.common.note_topics import CHAIN_QOS, NOTE_TOPICS, NOTES_QOS, publisher_of
 from improv_ros.process import signals
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BagError as error:
         print(f'improv record: {error}', file=sys.stderr)
         return 2
+    set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     recorder = Recorder(bag, topics, namespace)
     print(f'recording {", ".join(topics)} into {arguments.bag}/ (Ctrl-C ends it)', flush=True)

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     messages = [message for message in bag.messages if message.topic in topics]
     stop = signals.stop_event()
-    set_fast_dds_profile()
+    set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     player = Replayer(topics, arguments.namespace)
     try:

@@ -13,8 +13,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from improv_ros.bringup.ros_environment import (
+    DISCOVERY_RANGE,
+    LOCALHOST_ONLY,
+    LOCALHOST_PROFILE_FILES,
     PROFILE_FILES,
     PROFILE_VARIABLES,
+    STATIC_PEERS,
     TRANSPORT_VARIABLE,
     set_fast_dds_profile,
 )
@@ -24,15 +28,18 @@ JOIN = """
 from improv_ros.bringup.ros_environment import set_fast_dds_profile
 import rclpy
 from std_msgs.msg import String
-set_fast_dds_profile()
+set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
 rclpy.init()
 rclpy.create_node('writer').create_publisher(String, 'words', 1)
+print(open('/proc/self/maps').read())
 """
+OTHERS = (TRANSPORT_VARIABLE, DISCOVERY_RANGE, LOCALHOST_ONLY, STATIC_PEERS, 'ROS_DISTRO')
+FAST_DDS = 'rmw_fastrtps_cpp'
 
 
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in (*PROFILE_VARIABLES, TRANSPORT_VARIABLE, 'ROS_DISTRO'):
+    for variable in (*PROFILE_VARIABLES, *OTHERS):
         # Set, then deleted, so that what the test makes of it is undone.
         monkeypatch.setenv(variable, '')
         monkeypatch.delenv(variable)
@@ -52,7 +59,7 @@ def test_a_profile_is_named_where_the_user_names_none(
     distribution: str, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('ROS_DISTRO', distribution)
-    set_fast_dds_profile()
+    set_fast_dds_profile(FAST_DDS)
     assert named() == {PROFILE_VARIABLES[version]: str(shared_file(PROFILE_FILES[version]))}
 
 
@@ -60,7 +67,7 @@ def test_a_profile_is_named_where_the_user_names_none(
 @pytest.mark.parametrize('variable', PROFILE_VARIABLES)
 def test_what_the_user_names_stands_alone(variable: str, monkeypatch) -> None:
     monkeypatch.setenv(variable, '/my/own.xml')
-    set_fast_dds_profile()
+    set_fast_dds_profile(FAST_DDS)
     assert named() == {variable: '/my/own.xml'}
 
 
@@ -69,21 +76,61 @@ def test_what_the_user_names_stands_alone(variable: str, monkeypatch) -> None:
 def test_udp_is_used_unless_the_user_names_a_transport(given: str, used: str, monkeypatch) -> None:
     if given:
         monkeypatch.setenv(TRANSPORT_VARIABLE, given)
-    set_fast_dds_profile()
+    set_fast_dds_profile(FAST_DDS)
     assert os.environ[TRANSPORT_VARIABLE] == used
 
 
-def test_both_versions_of_the_profile_have_the_same_contents() -> None:
-    roots = [ElementTree.parse(shared_file(file)).getroot() for file in PROFILE_FILES]
+@pytest.mark.usefixtures('plain_environment')
+@pytest.mark.parametrize('given', [{DISCOVERY_RANGE: 'LOCALHOST'}, {LOCALHOST_ONLY: '1'}])
+def test_the_profile_restricts_to_this_machine_in_the_place_of_ros(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    set_fast_dds_profile(FAST_DDS)
+    assert named() == {PROFILE_VARIABLES[0]: str(shared_file(LOCALHOST_PROFILE_FILES[0]))}
+    assert os.environ[DISCOVERY_RANGE] == 'SYSTEM_DEFAULT'
+    assert os.environ.get(LOCALHOST_ONLY, '0') == '0'
+
+
+@pytest.mark.usefixtures('plain_environment')
+@pytest.mark.parametrize(
+    ('middleware', 'given'),
+    [
+        (FAST_DDS, {DISCOVERY_RANGE: 'SUBNET'}),
+        (FAST_DDS, {DISCOVERY_RANGE: 'LOCALHOST', STATIC_PEERS: '192.168.1.10'}),
+        (FAST_DDS, {DISCOVERY_RANGE: 'LOCALHOST', TRANSPORT_VARIABLE: 'SHM'}),
+        (FAST_DDS, {LOCALHOST_ONLY: '1', 'ROS_DISTRO': 'humble'}),
+        (FAST_DDS, {DISCOVERY_RANGE: 'LOCALHOST', PROFILE_VARIABLES[0]: '/my/own.xml'}),
+        ('rmw_cyclonedds_cpp', {DISCOVERY_RANGE: 'LOCALHOST'}),
+    ],
+)
+def test_nothing_else_loses_its_restriction(
+    middleware: str, given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    set_fast_dds_profile(middleware)
+    for name, value in given.items():
+        assert os.environ[name] == value
+    assert str(shared_file(LOCALHOST_PROFILE_FILES[0])) not in named().values()
+
+
+@pytest.mark.parametrize('files', [PROFILE_FILES, LOCALHOST_PROFILE_FILES])
+def test_both_versions_of_the_profile_have_the_same_contents(files: tuple[str, str]) -> None:
+    roots = [ElementTree.parse(shared_file(file)).getroot() for file in files]
     texts = [''.join(root.itertext()).split() for root in roots]
     assert texts[0] == texts[1]
     assert '20000000' in texts[0]
 
 
 @pytest.mark.usefixtures('plain_environment')
-def test_fast_dds_takes_the_profile_without_complaint() -> None:
-    environment = {**os.environ, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+@pytest.mark.parametrize('discovery', ['LOCALHOST', 'SUBNET'])
+def test_fast_dds_takes_the_profile_and_uses_no_shared_memory(discovery: str) -> None:
+    environment = {**os.environ, DISCOVERY_RANGE: discovery}
     command = [sys.executable, '-c', JOIN]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert 'XML' not in result.stdout + result.stderr
+    assert 'fastdds' in result.stdout  # the library
+    assert 'shm/fastdds' not in result.stdout

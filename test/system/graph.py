@@ -29,6 +29,9 @@ from improv_ros.event_text import SECOND, StreamReader, TimedEvent
 from improv_ros.nodes.common.note_topics import CHAIN_QOS
 from timing import PATIENCE
 
+# As the nodes do. Through shared memory, nodes that are killed can crash or block the probe.
+os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
+
 NAMESPACE = '/improv'
 NOTE_TOPICS = (
     'heard_notes',

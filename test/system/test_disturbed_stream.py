@@ -41,7 +41,7 @@ from improv_ros.nodes.common.local_time import LocalTime
 from improv_ros.bringup.ros_environment import set_fast_dds_profile
 from improv_ros.nodes.common.note_topics import NotePublisher
 from rclpy.node import Node
-set_fast_dds_profile()
+set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
 rclpy.init(args=[])
 node = Node('generator', namespace='/improv')
 local = LocalTime(node.get_clock())

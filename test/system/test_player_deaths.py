@@ -36,7 +36,7 @@ from improv_ros.event_text import StreamWriter, control_change, note_off, note_o
 from improv_ros.bringup.ros_environment import set_fast_dds_profile
 from improv_ros.nodes.common.note_topics import CHAIN_QOS
 
-set_fast_dds_profile()
+set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
 rclpy.init()
 node = rclpy.create_node('generator', namespace='improv')
 publisher = node.create_publisher(String, 'generated_notes', CHAIN_QOS)

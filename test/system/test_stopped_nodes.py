@@ -35,7 +35,7 @@ import rclpy
 from std_msgs.msg import String
 from improv_ros.bringup.ros_environment import set_fast_dds_profile
 
-set_fast_dds_profile()
+set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
 rclpy.init()
 node = rclpy.create_node('talker' if sys.argv[1:] else 'listener')
 if sys.argv[1:]:

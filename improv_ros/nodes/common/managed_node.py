@@ -330,7 +330,7 @@ class ManagedNode(LifecycleNode):
 def run(node_class: Callable[[], ManagedNode], args: list[str] | None = None) -> int:
     """Run a node until a signal or a shutdown, then close it; return the exit code."""
     stop = signals.stop_event()
-    set_fast_dds_profile()
+    set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
     # rclpy's own handlers would close the context before the node could send its last messages.
     try:
         rclpy.init(
