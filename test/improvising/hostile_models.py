@@ -104,7 +104,7 @@ def with_external_links(folder: Path) -> Path:
 
 
 def crashing_litert(folder: Path) -> Path:
-    """Return the shipped network with an operation without its input: LiteRT crashes."""
+    """Return the shipped network, an operation without its input: LiteRT mostly crashes."""
     from ai_edge_litert import schema_py_generated as schema
     import flatbuffers
 

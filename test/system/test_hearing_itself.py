@@ -57,8 +57,6 @@ def notes_above_and_below(pitch: int, events: list[TimedEvent]) -> tuple[list[in
     return [p for p in pitches if p >= pitch], [p for p in pitches if p < pitch]
 
 
-# A player that gets no processor for 100 ms is no longer in time with its echo in the recording.
-@pytest.mark.flaky(reruns=1)
 @pytest.mark.parametrize('cancel_echo', [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_only_the_person_is_heard_where_both_sound(graph: Graph, cancel_echo: bool) -> None:
     recording = recording_of_both(graph.folder)
@@ -89,17 +87,19 @@ def test_only_the_person_is_heard_where_both_sound(graph: Graph, cancel_echo: bo
     wait_until(lambda: heard and is_note_off(heard[-1]), 'the last release')
 
     figures = graph.figures('transcriber')
-    # A transcriber skips sound, as it should, on a machine that is too busy.
+    # On a machine that is too busy, a transcriber skips sound, as it should, and a player is late.
     is_all_heard = float(figures['audio skipped (s)']) == float(figures['audio lost']) == 0
+    is_in_time = is_all_heard and float(graph.figures('midi_player')['lateness max (ms)']) < 50
     person, robot = notes_above_and_below(66, heard)
     if not cancel_echo:
         assert len(robot) > len(ROBOT) // 4
         return
-    assert len(robot) <= 1
+    most = 1 if is_in_time else len(ROBOT) // 2
+    assert len(robot) <= most
     assert len(person) >= (len(PERSON) // 2 - 1 if is_all_heard else 1)
     _, robot = notes_above_and_below(66, graph.events['confirmed_notes'])
-    assert len(robot) <= 1
-    if not is_all_heard:
+    assert len(robot) <= most
+    if not is_in_time:
         return
     assert abs(float(figures['loop delay (ms)']) - DELAY / 1e6) < 60
     assert int(figures['echoes removed']) >= len(ROBOT) // 2 - 2
