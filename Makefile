@@ -35,10 +35,10 @@ unit: $(VENV)/test-ready
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(addprefix --ignore=,$(REAL)) $(TESTS)
 
 # The tests that are marked so, on the rclpy of ROS 2 Jazzy, in an environment of its own. The files
-# are named because the others import what that lacks.
+# are named because the others import what that lacks. ROS_DISTRO is set as by Jazzy's setup.bash.
 JAZZY := $(VENV)/jazzy
 test-jazzy: $(JAZZY)/ready
-	$(JAZZY)/bin/python -m pytest -m jazzy --require-packages $(or $(TESTS),$$(grep -rl --include='*.py' mark.jazzy test))
+	ROS_DISTRO=jazzy $(JAZZY)/bin/python -m pytest -m jazzy --require-packages $(or $(TESTS),$$(grep -rl --include='*.py' mark.jazzy test))
 
 $(JAZZY)/ready: $(REQUIREMENTS)/jazzy.txt $(REQUIREMENTS)/debian-demo.txt setup.py
 	tools/install_debian_packages $(REQUIREMENTS)/debian-demo.txt

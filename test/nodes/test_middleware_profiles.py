@@ -25,13 +25,20 @@ from improv_ros.bringup.ros_environment import (
 from improv_ros.bringup.shared_files import shared_file
 
 JOIN = """
+import glob
+import os
 from improv_ros.bringup.ros_environment import set_fast_dds_profile
 import rclpy
 from std_msgs.msg import String
 set_fast_dds_profile(rclpy.get_rmw_implementation_identifier())
 rclpy.init()
-rclpy.create_node('writer').create_publisher(String, 'words', 1)
+node = rclpy.create_node('writer')
+node.create_publisher(String, 'words', 1)
 print(open('/proc/self/maps').read())
+sockets = {os.readlink(path) for path in glob.glob('/proc/self/fd/*') if os.path.islink(path)}
+for fields in map(str.split, open('/proc/self/net/udp').readlines()[1:]):
+    if f'socket:[{fields[9]}]' in sockets:
+        print('port', int(fields[1].partition(':')[2], 16))
 """
 OTHERS = (TRANSPORT_VARIABLE, DISCOVERY_RANGE, LOCALHOST_ONLY, STATIC_PEERS, 'ROS_DISTRO')
 FAST_DDS = 'rmw_fastrtps_cpp'
@@ -124,13 +131,20 @@ def test_both_versions_of_the_profile_have_the_same_contents(files: tuple[str, s
     assert '20000000' in texts[0]
 
 
-@pytest.mark.usefixtures('plain_environment')
+@pytest.mark.jazzy
 @pytest.mark.parametrize('discovery', ['LOCALHOST', 'SUBNET'])
 def test_fast_dds_takes_the_profile_and_uses_no_shared_memory(discovery: str) -> None:
-    environment = {**os.environ, DISCOVERY_RANGE: discovery}
+    domain = 100
+    environment = {
+        **{name: os.environ[name] for name in os.environ.keys() - set(PROFILE_VARIABLES)},
+        DISCOVERY_RANGE: discovery,
+        'ROS_DOMAIN_ID': str(domain),
+    }
     command = [sys.executable, '-c', JOIN]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert 'XML' not in result.stdout + result.stderr
-    assert 'fastdds' in result.stdout  # the library
-    assert 'shm/fastdds' not in result.stdout
+    assert 'fastrtps' in result.stdout  # the library
+    assert 'shm/fast' not in result.stdout
+    multicast = f'port {7400 + 250 * domain}\n'  # by which discovery hears other hosts
+    assert (multicast in result.stdout) == (discovery == 'SUBNET')
