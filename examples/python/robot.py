@@ -81,6 +81,9 @@ def main() -> None:
         rclpy.spin(robot)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:  # RCLError, if Ctrl-C comes while rclpy prepares to wait
+        if rclpy.ok():
+            raise
     finally:
         robot.destroy_node()
         rclpy.try_shutdown()

@@ -27,7 +27,7 @@ from improv_ros.calibration.note_program import SentNote
 from improv_ros.calibration.onset_times import onset_time
 from improv_ros.calibration.refusal import CalibrationError, NotFittedError
 from improv_ros.calibration.room import Hearing, Room
-from improv_ros.calibration.threshold_fit import Take, fit_thresholds
+from improv_ros.calibration.threshold_fit import Take, ThresholdFit, fit_thresholds
 from improv_ros.calibration.tuning_fit import Tuning, fit_tuning
 from improv_ros.calibration.velocity_fit import fit_velocity
 from improv_ros.listening.transcription.estimator import LOWEST_PITCH
@@ -45,13 +45,15 @@ class Recorded(NamedTuple):
     """A recording and what was played in it.
 
     samples: mono, at sample_rate. sent: when each note was sent, in seconds of the recording.
-    outputs: of the network, by delay.
+    outputs: of the network, by delay. by_person: whether a person played, so that `sent` tells
+    when the notes sounded (`person_notes`).
     """
 
     samples: npt.NDArray[np.float32]
     sample_rate: int
     sent: Sequence[SentNote]
     outputs: Mapping[int, HopOutputs]
+    by_person: bool = False
 
 
 class Shipped(NamedTuple):
@@ -120,7 +122,7 @@ class _Fitting:
         hearing_lag = first_lag(sent, heard)
         pairs = match(sent, heard, hearing_lag)
         foreign = 1 - len(pairs) / max(1, len(heard))
-        if foreign > MAX_FOREIGN:
+        if foreign > MAX_FOREIGN and not self._recorded.by_person:
             raise CalibrationError(
                 f'{100 * foreign:.0f} % of the notes that were heard were not played: somebody '
                 'else played, or the room is too loud. Repeat it when the room is quiet'
@@ -174,6 +176,8 @@ class _Fitting:
         return sounds
 
     def _fit_latency(self, sounds: Mapping[int, float]) -> Latency:
+        if self._recorded.by_person:
+            raise NotFittedError('nobody knows when a person presses a key before it sounds')
         sent = self._recorded.sent
         velocities = np.array([sent[place].velocity for place in sounds], np.float64)
         lags = np.array([time - sent[place].onset for place, time in sounds.items()])
@@ -186,8 +190,7 @@ class _Fitting:
         decoding = self._shipped.confirmed.get(delay, self._shipped.decoding)
         name = 'heard' if delay == self._shipped.delay else f'delay {delay}'
         thresholds = self._fitted(
-            f'thresholds ({name})',
-            lambda: fit_thresholds([Take(outputs, sent, lag)], decoding),
+            f'thresholds ({name})', lambda: self._fit_thresholds(outputs, lag, decoding)
         )
         if thresholds:
             decoding = thresholds.decoding
@@ -204,6 +207,13 @@ class _Fitting:
             velocity.scale if velocity else None,
         )
         return hearing, bias
+
+    def _fit_thresholds(
+        self, outputs: HopOutputs, lag: Lag, decoding: Mapping[str, Any]
+    ) -> ThresholdFit:
+        if self._recorded.by_person:
+            raise NotFittedError('what a person played is known only as far as it was heard')
+        return fit_thresholds([Take(outputs, self._recorded.sent, lag)], decoding)
 
     def _fit_tuning(self, sounds: Mapping[int, float]) -> Tuning:
         sent = self._recorded.sent
@@ -257,8 +267,11 @@ class _Fitting:
         sent = self._recorded.sent
         decoded = outputs.decode(hearing.decoding) if hearing.decoding else heard
         rows = self._figures
-        before, after = figures(sent, heard, lag).f1, figures(sent, decoded, lag).f1
-        rows.append(('onset F1 of the program', before, after if hearing.decoding else None, ''))
+        if not self._recorded.by_person:
+            before, after = figures(sent, heard, lag).f1, figures(sent, decoded, lag).f1
+            rows.append(
+                ('onset F1 of the program', before, after if hearing.decoding else None, '')
+            )
         if len(points.error_before):
             shown = [1000 * float(np.mean(e)) for e in (points.error_before, points.error_after)]
             rows.append(('mean error of onsets', shown[0], shown[1] if bias else None, 'ms'))

@@ -1,17 +1,19 @@
 # Copyright 2026 improv_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""`improv calibrate`: play a program of notes, record it, and fit the robot to what is heard."""
+"""`improv calibrate`: record a program of notes, and fit the robot to what is heard of it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 import os
 from pathlib import Path
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from improv_ros.bringup import chain_spec
 from improv_ros.bringup.chain_spec import NodeSpec
@@ -27,6 +29,7 @@ from improv_ros.calibration.conditions import (
 from improv_ros.calibration.latency_fit import LONGEST_LAG
 from improv_ros.calibration.note_matching import loop_lag, match
 from improv_ros.calibration.note_program import Program, note_program
+from improv_ros.calibration.person_program import REQUESTS, TEST, person_notes
 from improv_ros.calibration.refusal import CalibrationError
 from improv_ros.calibration.room import Room, checksums
 from improv_ros.calibration.room_card import CARD_FILE, PICTURE_FILE, card, found, picture
@@ -43,7 +46,20 @@ from improv_ros.calibration.room_folders import (
 from improv_ros.event_text import SECOND, TimedEvent, note_off, note_on, parse, to_timed
 from improv_ros.process import packages, signals
 
+if TYPE_CHECKING:
+    from improv_ros.calibration.conditions import Samples
+    from improv_ros.commands.calibration_session import CalibrationSession, Progress, Take
+    from improv_ros.listening.transcription.transcription_runtime import NetworkEstimator
+
 OUTPUTS = ('synth', 'port')
+KEYS, VELOCITIES = range(21, 109), (16, 112)
+PLAYER_OPTIONS = {
+    '--output': 'output',
+    '--port': 'port',
+    '--keys': 'keys',
+    '--velocities': 'velocities',
+    '--no-pedal': 'no_pedal',
+}
 PHRASE = 'demo/fuer_elise.txt'
 SILENCE = 2.0  # seconds that are listened to before the first note
 TEST_STEP = 0.45  # seconds between the first notes, which only test the conditions
@@ -60,24 +76,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     other.add_argument('--show', metavar='NAME', help='show a calibration')
     other.add_argument('--remove', metavar='NAME', help='remove a calibration')
     parser.add_argument(
-        '--output',
-        choices=OUTPUTS,
-        default='synth',
-        help='what the robot plays on (default: %(default)s)',
+        '--person',
+        action='store_true',
+        help='ask a person to play, on a piano that the robot cannot play',
+    )
+    parser.add_argument(
+        '--output', choices=OUTPUTS, help='what the robot plays on (default: synth)'
     )
     parser.add_argument('--port', default='', help='MIDI port: any part of its name')
     parser.add_argument('--device', default='', help='microphone: index, or any part of its name')
     parser.add_argument(
         '--keys',
         type=_keys,
-        default=range(21, 109),
         metavar='LOWEST-HIGHEST',
         help='MIDI pitches to play (default: 21-108)',
     )
     parser.add_argument(
         '--velocities',
         type=_velocities,
-        default=(16, 112),
         metavar='SOFTEST-LOUDEST',
         help='velocities to play (default: 16-112)',
     )
@@ -105,6 +121,10 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         if not arguments.name:
             _report('give a name for the room, as in: improv calibrate studio')
+            return 2
+        given = [option for option, name in PLAYER_OPTIONS.items() if getattr(arguments, name)]
+        if arguments.person and given:
+            _report(f'{given[0]} is about what the robot plays on; with --person a person plays')
             return 2
         check_name(arguments.name)
         for module in packages.missing(packages.NEEDED_BY_NODES):
@@ -141,8 +161,6 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         CalibrationSession,
         InterruptedByUserError,
         Progress,
-        Take,
-        onsets_of,
     )
     from improv_ros.inference.model_error import ModelError
     from improv_ros.listening.transcription.transcription_runtime import (
@@ -165,66 +183,27 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             f'{str(error).partition(":")[0]}: end them first, because a calibration needs the '
             'microphone and the piano for itself'
         ) from error
-    if not isinstance(estimator, NetworkEstimator):
-        raise CalibrationError('only a network can be calibrated: leave --transcriber-model empty')
-    later = estimator.confirmation
-    shipped = Shipped(
-        estimator.latency_hops,
-        estimator.onset_bias,
-        dict(estimator.decoding),
-        {later.latency_hops: dict(later.decoding)} if later else {},
-    )
-    program = note_program(
-        arguments.keys,
-        arguments.velocities,
-        pedal=not arguments.no_pedal,
-        phrase=to_timed(parse(shared_file(PHRASE).read_text())),
-    )
-    ensemble = Ensemble(_nodes(arguments), arguments.namespace, config, 'warn')
-    progress = Progress(sys.stdout.isatty())
-    print(f'starting microphone and midi_player ({arguments.output})', flush=True)
-    try:
-        with CalibrationSession(ensemble, arguments.namespace, stop) as session:
-            session.wait_for_nodes()
-            print('listening to the room: please be quiet', flush=True)
-            silence = session.silence(SILENCE, estimator)
-            silence.finish()
-            _raise_if(problem_of_silence(silence.sound.samples, estimator.sample_rate))
-            test = session.play(_test_notes(arguments.keys), estimator)
-            outputs = test.finish()[shipped.delay]
-            sent = test.sent() if test.played else []
-            heard = outputs.decode(shipped.decoding)
-            _raise_if(
-                problem_of_notes(
-                    test.sound.samples,
-                    estimator.sample_rate,
-                    silence.sound.samples,
-                    onsets_of(sent),
-                    arguments.output,
-                )
+    with closing(claim):
+        if not isinstance(estimator, NetworkEstimator):
+            raise CalibrationError(
+                'only a network can be calibrated: leave --transcriber-model empty'
             )
-            lag = loop_lag(sent, heard, LONGEST_LAG)
-            matched = 0 if lag is None else len(match(sent, heard, lambda _: lag, 0.2))
-            _raise_if(problem_of_hearing(sent, heard, matched))
-            seconds = program.end // SECOND
-            print(f'the piano is heard; the program takes {seconds} s', flush=True)
-            take: Take = session.play(program, estimator, progress)
-            progress.end()
-    except InterruptedByUserError:
-        print('\ninterrupted: nothing was changed', file=sys.stderr)
-        return signals.INTERRUPTED
-    finally:
-        claim.close()
+        nodes = _nodes(arguments)
+        ensemble = Ensemble(nodes, arguments.namespace, config, 'warn')
+        print(f'starting {" and ".join(node.executable for node in nodes)}', flush=True)
+        record = _record_person if arguments.person else _record_program
+        try:
+            with CalibrationSession(
+                ensemble, arguments.namespace, stop, arguments.person
+            ) as session:
+                session.wait_for_nodes()
+                recorded_by = record(session, arguments, estimator, Progress(sys.stdout.isatty()))
+        except InterruptedByUserError:
+            print('\ninterrupted: nothing was changed', file=sys.stderr)
+            return signals.INTERRUPTED
     began = time.monotonic()
     print('fitting', flush=True)
-    outputs_by_delay = take.finish()
-    if take.sound.lost > MAX_LOST * take.sound.seconds:
-        raise CalibrationError(
-            f'{take.sound.lost:.1f} s of the sound were lost: this machine is too busy. Repeat it '
-            'when nothing else runs'
-        )
-    recorded = Recorded(take.sound.samples, estimator.sample_rate, take.sent(), outputs_by_delay)
-    room, points = fit_room(_room(arguments, file), recorded, shipped)
+    room, points = fit_room(_room(arguments, file), recorded_by(), _shipped(estimator))
     if stop.is_set():
         print('interrupted: nothing was changed', file=sys.stderr)
         return signals.INTERRUPTED
@@ -241,11 +220,112 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _shipped(estimator: NetworkEstimator) -> Shipped:
+    later = estimator.confirmation
+    return Shipped(
+        estimator.latency_hops,
+        estimator.onset_bias,
+        dict(estimator.decoding),
+        {later.latency_hops: dict(later.decoding)} if later else {},
+    )
+
+
+def _record_program(
+    session: CalibrationSession,
+    arguments: argparse.Namespace,
+    estimator: NetworkEstimator,
+    progress: Progress,
+) -> Callable[[], Recorded]:
+    """Let the robot play; return what makes the recording ready to be fitted."""
+    from improv_ros.commands.calibration_session import onsets_of
+
+    output, keys = arguments.output or OUTPUTS[0], arguments.keys or KEYS
+    silence = _record_silence(session, estimator)
+    test = session.play(_test_notes(keys), estimator)
+    outputs = test.finish()[estimator.latency_hops]
+    sent = test.sent() if test.played else []
+    heard = outputs.decode(estimator.decoding)
+    _raise_if(
+        problem_of_notes(
+            test.sound.samples, estimator.sample_rate, silence, onsets_of(sent), output
+        )
+    )
+    lag = loop_lag(sent, heard, LONGEST_LAG)
+    matched = 0 if lag is None else len(match(sent, heard, lambda _: lag, 0.2))
+    _raise_if(problem_of_hearing(sent, heard, matched))
+    program = note_program(
+        keys,
+        arguments.velocities or VELOCITIES,
+        pedal=not arguments.no_pedal,
+        phrase=to_timed(parse(shared_file(PHRASE).read_text())),
+    )
+    print(f'the piano is heard; the program takes {program.end // SECOND} s', flush=True)
+    take = session.play(program, estimator, progress)
+    progress.end()
+
+    def recorded() -> Recorded:
+        outputs = take.finish()
+        _raise_if_lost(take)
+        return Recorded(take.sound.samples, estimator.sample_rate, take.sent(), outputs)
+
+    return recorded
+
+
+def _record_person(
+    session: CalibrationSession,
+    arguments: argparse.Namespace,
+    estimator: NetworkEstimator,
+    progress: Progress,
+) -> Callable[[], Recorded]:
+    """Ask a person to play; return what makes the recording ready to be fitted."""
+    silence = _record_silence(session, estimator)
+    test, _ = session.ask(TEST, estimator, progress)
+    heard = test.finish()[estimator.latency_hops].decode(estimator.decoding)
+    onsets = [note.onset for note in heard]
+    rate = estimator.sample_rate
+    _raise_if(problem_of_notes(test.sound.samples, rate, silence, onsets, 'the piano'))
+    print('the piano is heard; it takes about a minute', flush=True)
+    take, spans = session.ask(REQUESTS, estimator, progress)
+
+    def recorded() -> Recorded:
+        outputs = take.finish()
+        _raise_if_lost(take)
+        surest = estimator.confirmation or estimator
+        heard = outputs[surest.latency_hops].decode(surest.decoding)
+        samples = take.sound.samples
+        sent = person_notes(heard, spans, samples, rate, surest.onset_bias)
+        return Recorded(samples, rate, sent, outputs, by_person=True)
+
+    return recorded
+
+
+def _record_silence(session: CalibrationSession, estimator: NetworkEstimator) -> Samples:
+    """Return the sound of a quiet room, mono."""
+    print('listening to the room: please be quiet', flush=True)
+    silence = session.silence(SILENCE, estimator)
+    silence.finish()
+    _raise_if(problem_of_silence(silence.sound.samples, estimator.sample_rate))
+    return silence.sound.samples
+
+
+def _raise_if_lost(take: Take) -> None:
+    if take.sound.lost > MAX_LOST * take.sound.seconds:
+        raise CalibrationError(
+            f'{take.sound.lost:.1f} s of the sound were lost: this machine is too busy. Repeat it '
+            'when nothing else runs'
+        )
+
+
 def _nodes(arguments: argparse.Namespace) -> list[NodeSpec]:
-    """Return the nodes to start: a player without any compensation of latency."""
+    """Return the nodes to start: a player without any compensation of latency, or who listens."""
     microphone: dict[str, object] = {'device': arguments.device} if arguments.device else {}
+    if arguments.person:
+        transcriber = {'model': arguments.transcriber_model, 'room': '', 'cancel_echo': False}
+        nodes = [NodeSpec('microphone', microphone), NodeSpec('transcriber', transcriber)]
+        # The page shows what to play, too.
+        return nodes if packages.missing(['tornado']) else [*nodes, NodeSpec('live_page', {})]
     player: dict[str, object] = {
-        'outputs': arguments.output,
+        'outputs': arguments.output or OUTPUTS[0],
         'output_latency': 0.0,
         'port_latency': 0.0,
         'synth_latency': 0.0,
@@ -258,17 +338,19 @@ def _nodes(arguments: argparse.Namespace) -> list[NodeSpec]:
 
 
 def _room(arguments: argparse.Namespace, model: Path) -> Room:
-    devices = {
-        'microphone': arguments.device or 'the default device',
-        'played on': f'port {arguments.port}'.strip() if arguments.output == 'port' else 'synth',
-    }
+    output = 'a person' if arguments.person else arguments.output or OUTPUTS[0]
+    devices = {'microphone': arguments.device or 'the default device'}
+    if arguments.person:
+        devices['played by'] = output
+    else:
+        devices['played on'] = f'port {arguments.port}'.strip() if output == 'port' else output
     return Room(
         name=arguments.name,
         made=datetime.now().astimezone().isoformat(timespec='seconds'),
         model=model.stem,
         checksums=checksums(model),
         devices=devices,
-        output=arguments.output,
+        output=output,
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 improv_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
 
-"""The nodes of a calibration: a microphone, a player, and what plays and records the program."""
+"""The nodes of a calibration, and what records the program that a player or a person plays."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from rclpy.signals import SignalHandlerOptions
 from improv_ros.bringup.ensemble import Ensemble
 from improv_ros.calibration.hop_outputs import HopOutputs, OutputRecorder
 from improv_ros.calibration.note_program import Program, SentNote, sent_notes
+from improv_ros.calibration.person_program import Request, Span
 from improv_ros.calibration.recorded_sound import RecordedSound
 from improv_ros.calibration.refusal import CalibrationError
-from improv_ros.event_text import SECOND, TimedEvent, clear
+from improv_ros.event_text import SECOND, TimedEvent, clear, is_note_on
 from improv_ros.listening.capture.audio_chunk import AudioChunk
 from improv_ros.listening.transcription.transcription_runtime import NetworkEstimator
 from improv_ros.nodes.common.audio_topic import AudioListener
@@ -34,6 +35,8 @@ BRINGUP_TIMEOUT = 60.0  # seconds until a device that does not come is told
 STALLED = 3.0  # seconds without sound that end a calibration
 LOOKAHEAD = 1.0  # seconds by which notes are published ahead
 LATE = 1.5  # seconds after the program in which its last sound arrives
+REQUEST_TIMEOUT = 90.0  # seconds in which a person plays what is asked for
+READING = 2.0  # seconds from the end of a request until the keys of the next one count
 POLL = 0.05  # seconds
 
 
@@ -80,11 +83,18 @@ class Take:
 
 
 class CalibrationSession:
-    """Plays on the nodes of an ensemble and records them; use it as a context manager."""
+    """Records what the nodes of an ensemble or a person play; use it as a context manager.
 
-    def __init__(self, ensemble: Ensemble, namespace: str, stop: threading.Event) -> None:
+    by_person: whether the ensemble has a transcriber instead of a player.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, namespace: str, stop: threading.Event, by_person: bool = False
+    ) -> None:
         self._ensemble = ensemble
         self._stop = stop
+        self._by_person = by_person
+        self._keys_heard = 0
         self._take: Take | None = None
         self._problems: dict[str, str] = {}  # by node
         self._last_chunk = 0.0
@@ -94,9 +104,12 @@ class CalibrationSession:
         self._time = LocalTime(cast(ROSClock, self._node.get_clock()))
         self._notes = NotePublisher(self._node, 'generated_notes', self._time)
         self._played = NoteListener(self._node, 'played_notes', self._keep_played, self._time)
+        self._heard = NoteListener(self._node, 'heard_notes', self._count_keys, self._time)
         self._audio = AudioListener(self._node, self._keep_chunk)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
-        self._prefix = f'{namespace.strip("/")}: '
+        self._diagnostics = self._node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._told = ''
+        self._prefix = f'{namespace.strip("/").replace("/", ": ")}: '
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._executor.spin, name='calibration')
@@ -115,16 +128,21 @@ class CalibrationSession:
         rclpy.try_shutdown()
 
     def wait_for_nodes(self) -> None:
-        """Wait until sound arrives and the player listens.
+        """Wait until sound arrives, and the player listens or the transcriber hears.
 
         Raises CalibrationError, which says what does not come, and InterruptedByUserError.
         """
         deadline = time.monotonic() + BRINGUP_TIMEOUT
-        while not (self._chunks and self._played.publishers and self._notes.subscribers):
+        while not (self._chunks and self._answers()):
             self._pause(POLL)
             self._raise_if_ended()
             if time.monotonic() > deadline:
                 raise CalibrationError(self._what_is_missing())
+
+    def _answers(self) -> bool:
+        if self._by_person:
+            return self._heard.publishers > 0 and self._problems.get('transcriber') == ''
+        return self._played.publishers > 0 and self._notes.subscribers > 0
 
     def silence(self, seconds: float, estimator: NetworkEstimator) -> Take:
         """Record without playing."""
@@ -138,6 +156,43 @@ class CalibrationSession:
     ) -> Take:
         """Play a program and record it. Raises CalibrationError and InterruptedByUserError."""
         return self._record(program, estimator, progress)
+
+    def ask(
+        self, requests: Sequence[Request], estimator: NetworkEstimator, progress: Progress
+    ) -> tuple[Take, list[Span]]:
+        """Ask a person to play, and record it; return when each request was played, too.
+
+        Raises CalibrationError and InterruptedByUserError.
+        """
+        take = self._take = Take(estimator)
+        self._last_chunk = time.monotonic()
+        times: list[tuple[int, int]] = []
+        try:
+            for request in requests:
+                self._tell(progress.ask(request, 0, REQUEST_TIMEOUT))
+                self._pause(READING)
+                begin, self._keys_heard = self._time.now(), 0
+                deadline = time.monotonic() + REQUEST_TIMEOUT
+                while self._keys_heard < request.notes:
+                    left = deadline - time.monotonic()
+                    if left < 0:
+                        raise CalibrationError(
+                            f'{self._keys_heard} of {request.notes} keys were heard in '
+                            f'{REQUEST_TIMEOUT:.0f} s: turn the microphone up, or move it closer '
+                            'to the piano'
+                        )
+                    self._tell(progress.ask(request, self._keys_heard, left))
+                    self._pause(POLL)
+                    self._raise_if_ended()
+                times.append((begin, self._time.now()))
+            self._pause(LATE)
+        finally:
+            self._take = None
+        progress.end()
+        return take, [
+            Span(take.sound.place(begin), take.sound.place(end), request.velocity)
+            for (begin, end), request in zip(times, requests, strict=True)
+        ]
 
     def _record(
         self, program: Program, estimator: NetworkEstimator, progress: Progress | None
@@ -162,12 +217,28 @@ class CalibrationSession:
             self._take = None
         return take
 
+    def _tell(self, line: str) -> None:
+        """Publish what a person is to play, for the live page."""
+        if line != self._told:
+            self._told = line
+            status = DiagnosticStatus(
+                level=DiagnosticStatus.OK,
+                name=f'{self._prefix}{self._node.get_name()}',
+                message=line,
+                hardware_id='improv_ros',
+            )
+            array = DiagnosticArray(status=[status])
+            array.header.stamp = self._node.get_clock().now().to_msg()
+            self._diagnostics.publish(array)
+
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise InterruptedByUserError
 
     def _raise_if_ended(self) -> None:
         for name, code in self._ensemble.ended().items():
+            if name == 'live_page':  # it only shows
+                continue
             raise CalibrationError(f'{name} has ended (exit code {code}): the lines above say why')
         age = time.monotonic() - self._last_chunk
         if self._take and age > STALLED:
@@ -180,12 +251,16 @@ class CalibrationSession:
         if not self._chunks:
             reason = self._problems.get('microphone') or 'no sound arrives: is it plugged in?'
             return f'the microphone does not work: {reason}'
-        answer = self._problems.get('midi_player') or 'it does not answer'
-        return f'the player does not work: {answer}'
+        node, name = ('transcriber',) * 2 if self._by_person else ('midi_player', 'player')
+        answer = self._problems.get(node) or 'it does not answer'
+        return f'the {name} does not work: {answer}'
 
     def _keep_played(self, events: list[TimedEvent]) -> None:
         if self._take:
             self._take.played.extend(events)
+
+    def _count_keys(self, events: list[TimedEvent]) -> None:
+        self._keys_heard += sum(map(is_note_on, events))
 
     def _keep_chunk(self, chunk: AudioChunk) -> None:
         self._chunks += 1
@@ -205,7 +280,7 @@ class CalibrationSession:
 
 
 class Progress:
-    """Prints which part of a program plays and how much time is left."""
+    """Prints which part of a program plays, or is to be played, and how much time is left."""
 
     def __init__(self, is_terminal: bool) -> None:
         self._is_terminal = is_terminal
@@ -215,13 +290,22 @@ class Progress:
         """Print the progress, where it differs from what was printed last."""
         section = program.section_at(time) or 'silence'
         left = max(0, (program.end - time) // SECOND)
-        line = f'{section}: {left} s left'
+        self._print(section, f'{section}: {left} s left')
+
+    def ask(self, request: Request, heard: int, left: float) -> str:
+        """Print what a person is to play, how much of it was heard, and the time left."""
+        line = f'{request.what}: {heard} of {request.notes} heard, {left:.0f} s left'
+        self._print(request.what, line)
+        return line
+
+    def _print(self, section: str, line: str) -> None:
         if line == self._shown or (not self._is_terminal and self._shown.startswith(section)):
             return
         self._shown = line
-        print(f'\r{line:60}' if self._is_terminal else line, end='' if self._is_terminal else '\n')
         if self._is_terminal:
-            print(end='', flush=True)
+            print(f'\r{line:<90}', end='', flush=True)
+        else:
+            print(line, flush=True)
 
     def end(self) -> None:
         """End the line."""

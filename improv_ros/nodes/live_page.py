@@ -535,13 +535,13 @@ class LivePage(ManagedNode):
         now = self.time.now()
         self._ahead = self.time.minus_monotonic()
         turn = self._turns.now(now)
-        words = turn.words
         trouble = self._trouble_with_hearing() if turn.state == 'listening' else ''
+        words = f'nothing is heard: {trouble}' if trouble else turn.words
         self._tell(
             'turn',
             {
                 'state': 'deaf' if trouble else turn.state,
-                'words': f'nothing is heard: {trouble}' if trouble else words,
+                'words': self._request() or words,
                 'since': self.state.milliseconds(turn.since) if turn.until else 0,
                 'until': self.state.milliseconds(turn.until) if turn.until else 0,
             },
@@ -550,6 +550,11 @@ class LivePage(ManagedNode):
             level = round(max(QUIETEST_SHOWN, dbfs(self._peak)))
             self._tell('level', {'peak': level, 'clipped': self._clipped})
             self._peak, self._clipped = 0, False
+
+    def _request(self) -> str:
+        """Return what `improv calibrate` asks the person to play; empty if it does not run."""
+        _, status = self._nodes.get('calibration', (0, {'level': 3, 'words': ''}))
+        return '' if status['level'] else status['words']
 
     def _trouble_with_hearing(self) -> str:
         for name in ('microphone', 'transcriber', 'midi_keyboard'):

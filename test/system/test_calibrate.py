@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import os
 from pathlib import Path
+import re
 import signal
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ from improv_ros.calibration.room_folders import read_room, room_names, write_roo
 from improv_ros.event_text import SECOND, StreamWriter, is_note_on, note_off, note_on
 from improv_ros.playing.note_schedule import strike_latency
 from instrument import instrument_at
+from page_client import PageClient
 from timing import PATIENCE, promised
 
 # A piano at a port, which sounds on the synthesiser, later for soft notes than for loud ones.
@@ -51,6 +53,30 @@ KeyboardInput(sys.argv[1], hear, virtual=True).open()
 print('ready', flush=True)
 time.sleep(10000)
 """
+# A person at a piano, who presses one key after another, as hard as the latest line asks for.
+PERSON = """
+import sys, threading, time
+from improv_ros.event_text import note_off, note_on
+from improv_ros.playing.outputs.synth_output import SynthOutput
+from improv_ros.playing.player import Player
+
+player = Player([SynthOutput(driver='pulseaudio')])
+player.start()
+velocity = [0]
+
+def listen():
+    for line in sys.stdin:
+        velocity[0] = int(line)
+
+threading.Thread(target=listen, daemon=True).start()
+print('ready', flush=True)
+for number in range(10000):
+    if velocity[0]:
+        now = time.monotonic_ns()
+        pitch = 43 + number * 11 % 40
+        player.submit([note_on(now, pitch, velocity[0]), note_off(now + 250_000_000, pitch)])
+    time.sleep(0.4)
+"""
 PROGRAM_PATIENCE = 600.0  # seconds; the program takes two minutes, and fitting on a busy machine
 
 
@@ -67,6 +93,21 @@ def slow_piano(port: str) -> Iterator[None]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextlib.contextmanager
+def person() -> Iterator[Callable[[int], None]]:
+    """Provide a person, who plays with the velocity that is asked for."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', PERSON], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        assert process.stdout.readline() == 'ready\n'
+        yield lambda velocity: print(velocity, file=process.stdin, flush=True)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 class Calibrate:
@@ -169,6 +210,37 @@ def test_a_microphone_that_is_unplugged_in_the_middle_ends_it(
     assert run.process.returncode == 1
     assert 'in the middle' in run.said
     assert room_names() == []
+
+
+@pytest.mark.nightly
+def test_a_person_is_asked_to_play_and_the_room_is_fitted(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    config = graph.folder / 'page.yaml'
+    config.write_text('/**/live_page: {ros__parameters: {page_port: 0}}')
+    words = ('parlour', '--person', f'--config={config}')
+    with person() as play, calibrate(graph, *words) as run:
+        page = wait_until(lambda: re.search(r'live page: (\S+)', run.said), 'the page')
+        wait_until(lambda: 'press six keys' in run.said, 'a request', 3 * PATIENCE)
+        with PageClient(page[1]) as browser:
+            wait_until(
+                lambda: 'press six' in browser.facts.get('turn', {}).get('words', ''),
+                'the request on the page',
+            )
+        play(80)
+        for asked, velocity in (('softly', 35), ('single keys at medium', 70), ('loudly', 105)):
+            wait_until(lambda asked=asked: asked in run.said, asked, 3 * PATIENCE)
+            play(velocity)
+        wait_until(lambda: run.process.poll() is not None, 'its end', PROGRAM_PATIENCE)
+    print(run.said)
+    assert run.process.returncode == 0, run.said
+    room = read_room('parlour')
+    assert room.latency is None and 'latency' in room.not_fitted
+    assert all(hearing.onset_bias is not None for hearing in room.hearing.values())
+    assert room.tuning is not None and abs(room.tuning.cents) < 5
+    graph.start('transcriber', room='parlour', cancel_echo=False)
+    wait_until(lambda: 'audio received' in graph.figures('transcriber'), 'a transcriber with it')
 
 
 @pytest.mark.nightly

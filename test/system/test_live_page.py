@@ -19,7 +19,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import mido
 import pytest
 import soundfile as sf
@@ -354,6 +354,23 @@ def test_nothing_is_heard_in_the_words_of_the_diagnostics(graph: Graph) -> None:
         wait_until(lambda: client.facts.get('turn', {}).get('state') == 'deaf', 'that it is deaf')
         assert client.facts['turn']['words'].startswith('nothing is heard: ')
         assert 'nowhere.wav' in client.facts['turn']['words']
+
+
+def test_what_a_calibration_asks_a_person_for_is_shown(graph: Graph) -> None:
+    _, address = start_page(graph)
+    publisher = graph.probe.create_publisher(DiagnosticArray, '/diagnostics', 10)
+    asked = 'press single keys softly: 3 of 24 heard, 60 s left'
+    status = DiagnosticStatus(name='improv: calibration', message=asked)
+
+    def is_shown() -> bool:
+        publisher.publish(DiagnosticArray(status=[status]))
+        return client.facts.get('turn', {}).get('words') == asked
+
+    with PageClient(address) as client:
+        wait_until(is_shown, 'the request')
+        wait_until(
+            lambda: 'press' not in client.facts['turn']['words'], 'that the calibration has ended'
+        )
 
 
 def test_the_level_is_shown_while_somebody_watches_and_holds_no_recording_up(

@@ -32,8 +32,9 @@ class Listener:
         self.batches = MessageBatches(lambda: self.pause())
         self.heard: list[str] = []
         self.publishers = {}
+        self.subscriptions = {}
         for topic in ('first', 'second'):
-            self.node.create_subscription(
+            self.subscriptions[topic] = self.node.create_subscription(
                 String, topic, self._hear, NOTES_QOS, callback_group=self.batches
             )
             self.publishers[topic] = self.node.create_publisher(String, topic, NOTES_QOS)
@@ -98,6 +99,14 @@ def test_all_messages_arrive_however_they_come(listener: Listener) -> None:
         listener.spin_until(sent)
         time.sleep(PAUSE * (burst % 3))
     assert listener.heard == [str(number) for number in range(sent)]
+
+
+def test_a_subscription_that_was_destroyed_disturbs_no_other(listener: Listener) -> None:
+    """It stays in memory: its callback is a method of its owner, so both are garbage together."""
+    listener.node.destroy_subscription(listener.subscriptions['first'])
+    listener.say('second', 'one', 'two')
+    listener.spin_until(2)
+    assert listener.heard == ['one', 'two']
 
 
 def test_an_interruption_returns_to_the_executor_before_the_pause_is_over(

@@ -59,3 +59,20 @@ def test_the_robot_strikes_in_time_until_it_is_cleared(graph: Graph) -> None:
     assert words == ['strike 60 with velocity 64', 'release 60']
     assert 'message skipped' in said
     assert 'Traceback' not in said
+
+
+@pytest.mark.parametrize(('shut_down', 'code'), [('rclpy.shutdown()', 0), ('pass', 1)])
+def test_an_error_counts_only_while_the_context_is_valid(shut_down: str, code: int) -> None:
+    """Ctrl-C may shut the context down at any point of `rclpy.spin`, which then raises."""
+    program = f"""
+import runpy, rclpy
+
+def spin(node):
+    {shut_down}
+    raise RuntimeError('failed to initialize wait set: the given context is not valid')
+
+rclpy.spin = spin
+runpy.run_path({str(ROBOT)!r}, run_name='__main__')
+"""
+    result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert result.returncode == code, result.stderr

@@ -14,6 +14,8 @@ import weakref
 from rclpy.callback_groups import CallbackGroup
 from rclpy.subscription import Subscription
 
+from improv_ros.nodes.common.rclpy_internals import InvalidHandle
+
 LONGEST_STAY = 0.25  # seconds; then the executor serves what else is ready
 LARGEST_BATCH = 200  # messages of a topic
 
@@ -50,7 +52,8 @@ class MessageBatches(CallbackGroup):
         """Add a subscription, or an entity that belongs to one."""
         super().add_entity(entity)
         if isinstance(entity, Subscription):
-            self._subscriptions.append(weakref.ref(entity))
+            present = [reference for reference in self._subscriptions if reference()]
+            self._subscriptions = [*present, weakref.ref(entity)]
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether the executor may wait for an entity of the group: always."""
@@ -72,10 +75,13 @@ class MessageBatches(CallbackGroup):
 def _take_all(subscription: Subscription) -> int:
     """Call the callback with the messages that wait; return their number."""
     callback: Callable[..., None] = subscription.callback
-    with subscription.handle:
-        for count in range(LARGEST_BATCH):
-            message = subscription.handle.take_message(subscription.msg_type, False)
-            if message is None:
-                return count
-            callback(*message)
+    try:
+        with subscription.handle:
+            for count in range(LARGEST_BATCH):
+                message = subscription.handle.take_message(subscription.msg_type, False)
+                if message is None:
+                    return count
+                callback(*message)
+    except InvalidHandle:  # destroyed, and not yet collected as garbage
+        return 0
     return LARGEST_BATCH

@@ -14,6 +14,9 @@ from rclpy.parameter import Parameter
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 
+# What a destroyed entity raises. Which module of rclpy exports it depends on the distribution.
+InvalidHandle = rclpy_implementation.InvalidHandle
+
 
 def parameter_overrides(node: Node) -> dict[str, Parameter]:
     """Return the parameters that files and arguments gave to a node, declared or not.
