@@ -32,6 +32,7 @@ NODES = (
     'midi_player',
     'robot_performer',
     'simulated_robot',
+    'keyboard_markers',
     'live_page',
 )
 COMMANDS = ('run', 'demo', 'record', 'replay')

@@ -42,6 +42,13 @@ def improviser() -> int:
 
 midi_player = partial(run_node, 'midi_player')
 robot_performer = partial(run_node, 'robot_performer')
-simulated_robot = partial(run_node, 'simulated_robot')
+
+
+def simulated_robot() -> int:
+    """Run the simulated robot; to find what it draws with, MuJoCo would start a process."""
+    os.environ.setdefault('MUJOCO_GL', 'disable')  # read when MuJoCo is imported
+    return run_node('simulated_robot')
+
+
 keyboard_markers = partial(run_node, 'keyboard_markers')
 live_page = partial(run_node, 'live_page')
