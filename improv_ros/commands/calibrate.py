@@ -197,13 +197,13 @@ def _calibrate(arguments: argparse.Namespace) -> int:
                 ensemble, arguments.namespace, stop, arguments.person
             ) as session:
                 session.wait_for_nodes()
-                recorded_by = record(session, arguments, estimator, Progress(sys.stdout.isatty()))
+                finish = record(session, arguments, estimator, Progress(sys.stdout.isatty()))
         except InterruptedByUserError:
             print('\ninterrupted: nothing was changed', file=sys.stderr)
             return signals.INTERRUPTED
     began = time.monotonic()
     print('fitting', flush=True)
-    room, points = fit_room(_room(arguments, file), recorded_by(), _shipped(estimator))
+    room, points = fit_room(_room(arguments, file), finish(), _shipped(estimator))
     if stop.is_set():
         print('interrupted: nothing was changed', file=sys.stderr)
         return signals.INTERRUPTED
@@ -317,7 +317,7 @@ def _raise_if_lost(take: Take) -> None:
 
 
 def _nodes(arguments: argparse.Namespace) -> list[NodeSpec]:
-    """Return the nodes to start: a player without any compensation of latency, or who listens."""
+    """Return the nodes to start: a player without compensation of latency, or a transcriber."""
     microphone: dict[str, object] = {'device': arguments.device} if arguments.device else {}
     if arguments.person:
         transcriber = {'model': arguments.transcriber_model, 'room': '', 'cancel_echo': False}

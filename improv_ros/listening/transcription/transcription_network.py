@@ -102,6 +102,7 @@ class TranscriptionNetwork(keras.Model):
         self.gates_remembered = layers.Dense(3 * units, kernel_initializer='orthogonal')
         self.mention = layers.Dense(8)
         self.neighbours = layers.Dense(units, activation='relu')
+        # The outputs; existing model files name this layer `beliefs`.
         self.beliefs = layers.Dense(len(self.early_delays) * len(OUTPUTS))
         if self.late_delays:
             self.report = layers.Dense(REPORT_CHANNELS, activation='relu')
