@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from improv_ros.event_text import SECOND, TimedEvent, control_change, note_off, note_on
 from improv_ros.event_text.events import SUSTAIN
+from improv_ros.performing.assignment import TIMESTAMP_RESOLUTION
 from improv_ros.performing.body import Body
 from improv_ros.performing.planner import Command
 
@@ -23,11 +24,20 @@ class IdealBody:
         self._sounding: dict[int, int] = {}  # pitch: striker
 
     def add(self, commands: Iterable[Command]) -> None:
-        """Add commands; a clear withdraws those at or after its time."""
+        """
+        Add commands; a clear withdraws those at or after its time.
+
+        A strike that has begun by then still sounds, and its key is released at once.
+        """
         for command in commands:
             if command.kind == 'clear':
                 time = command.time
                 self._pending = [c for c in self._pending if c.time < time]
+                self._pending += [
+                    Command(end, 'release', c.striker, c.pitch, sound=end)
+                    for c in self._pending
+                    if c.kind == 'strike' and (end := c.sound + TIMESTAMP_RESOLUTION) > time
+                ]
             self._pending.append(command)
         self._pending.sort(key=lambda c: c.sound or c.time)
 

@@ -15,6 +15,7 @@ import pytest
 
 from improv_ros.event_text import (
     SECOND,
+    HeldNotes,
     TimedEvent,
     clear,
     is_note_off,
@@ -45,8 +46,10 @@ def music(draw: st.DrawFn, clears: bool = False) -> list[TimedEvent]:
         events.append(note_on(time, pitch, draw(st.integers(1, 127))))
         events.append(note_off(time + length, pitch))
     if clears:
-        moments = st.integers(START // MILLISECOND - 500, time // MILLISECOND + 1000)
-        events += [clear(t * MILLISECOND) for t in draw(st.lists(moments, max_size=3))]
+        moments = st.integers(START - 500 * MILLISECOND, time + SECOND)
+        before_a_note = st.sampled_from([event.time - 10 * MILLISECOND for event in events])
+        times = draw(st.lists(moments | before_a_note, max_size=3))
+        events += [clear(t // MILLISECOND * MILLISECOND) for t in times]
     return paired(events)
 
 
@@ -131,6 +134,10 @@ def test_clears_release_all_keys_and_lose_no_joint(path: Path, data: st.DataObje
     events = data.draw(music(clears=True))
     result = simulate(path, events)
     check(path, events, result)
+    sounding = HeldNotes()
+    for event in result.sounded:
+        sounding.update(event)
+    assert not sounding.keys
 
 
 @every_body

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from improv_ros.event_text import SECOND, TimedEvent, clear, control_change, note_off, note_on
+from improv_ros.performing.assignment import TIMESTAMP_RESOLUTION
 from improv_ros.performing.body_file import body_of
 from improv_ros.performing.feedback import IdealBody, StrikeLateness
 from improv_ros.performing.planner import DECISION_MARGIN, TICK, Command, Planner
@@ -154,6 +155,22 @@ def test_the_ideal_body_plays_all_commands_but_withdrawn_ones() -> None:
     assert obedience.sounded(60) == [note_on(20, 60, 80), note_off(30, 60), note_on(50, 62, 80)]
     obedience.add([Command(61, 'clear')])
     assert obedience.sounded(SECOND) == [note_off(61, 62)]
+
+
+def test_a_strike_that_has_begun_at_a_clear_sounds_and_ends() -> None:
+    ideal_body = IdealBody()
+    ideal_body.add(
+        [
+            Command(10, 'strike', 0, 60, 80, sound=20),
+            Command(30, 'release', 0, 60, sound=30),
+        ]
+    )
+    for time in (15, 17):
+        ideal_body.add([Command(time, 'clear')])
+    assert ideal_body.sounded(SECOND) == [
+        note_on(20, 60, 80),
+        note_off(20 + TIMESTAMP_RESOLUTION, 60),
+    ]
 
 
 def test_reports_of_a_body_belong_to_its_strikes() -> None:
