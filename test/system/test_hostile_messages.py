@@ -41,6 +41,7 @@ from timing import promised
 
 RATE = 150  # hostile messages a second: few enough for a busy machine to handle them all
 MOST_GROWTH = 64  # MiB of memory, from the first five hundred messages to the last
+OTHER_NUMBERS = 1_000_000  # the first sequence number of another microphone
 SEEN = 1200  # hostile messages that must have been counted
 
 
@@ -214,7 +215,7 @@ def test_another_microphone_does_not_disturb_the_first(graph: Graph) -> None:
     wait_until(lambda: graph.figures('transcriber').get('audio received', '0') != '0', 'sound')
     heard = graph.events['heard_notes']
     silence = np.zeros((320, 1), np.int16)
-    for number in range(300):
+    for number in range(OTHER_NUMBERS, OTHER_NUMBERS + 300):
         publisher.publish(audio_message(AudioChunk(silence, 44100, graph.now(), number)))
         if any(map(is_note_off, heard)):
             break
@@ -224,4 +225,5 @@ def test_another_microphone_does_not_disturb_the_first(graph: Graph) -> None:
     assert off.time - on.time > SECOND // 2
     figures = graph.figures('transcriber')
     assert int(figures['audio of another microphone']) > 0
-    assert int(figures['audio lost']) < promised(10, 100)
+    # A busy machine loses hundreds; a chunk of the other microphone looks like far more.
+    assert int(figures['audio lost']) < promised(10, OTHER_NUMBERS // 2)

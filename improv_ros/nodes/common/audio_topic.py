@@ -23,19 +23,19 @@ from improv_ros.listening.capture.audio_chunk import (
     from_layout,
     to_layout,
 )
+from improv_ros.listening.capture.source_lock import SourceLock
 from improv_ros.nodes.common.audio_common_reader import REPOSITORIES, AudioCommonReader
-from improv_ros.nodes.common.note_topics import CHAIN_QOS, publisher_of
+from improv_ros.nodes.common.note_topics import CHAIN_QOS, publisher_of, publishers_on
 
 OWN_TYPE = 'Int16MultiArray'
 AUDIO_TYPES = (OWN_TYPE, *REPOSITORIES)
-SOURCE_LOCK_SECONDS = 0.5  # after this time without its chunks, another microphone is accepted
 
 
 class AudioListener:
     """Receives the chunks of one microphone on `audio` and skips those of any other.
 
-    The first microphone is kept until it pauses for `SOURCE_LOCK_SECONDS`. Where rclpy does not
-    name the publisher of a message (before Kilted), all microphones count as one.
+    The first microphone is kept until it pauses (`SourceLock`). Where rclpy does not name the
+    publisher of a message (before Kilted), all microphones count as one.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class AudioListener:
             self._reader.qos,
             callback_group=group,
         )
-        self._microphone: str | None = None
-        self._last = -SOURCE_LOCK_SECONDS
+        self._lock = SourceLock(self._has_left)
         self.received = 0
         self.malformed = 0
         self.out_of_range = 0  # chunks with a timestamp out of range
@@ -95,14 +94,18 @@ class AudioListener:
                 'use_sim_time the same everywhere?',
             )
             return
-        publisher, now = publisher_of(info), time.monotonic()
-        if publisher != self._microphone and now - self._last < SOURCE_LOCK_SECONDS:
+        if not self._lock.accepts(publisher_of(info), time.monotonic()):
             self.foreign += 1
             self._warn(self.foreign, 'it comes from another microphone than the one in use')
             return
-        self._microphone, self._last = publisher, now
         self.received += 1
         self._on_chunk(chunk)
+
+    def _has_left(self, microphone: str | None, following: str | None) -> bool:
+        """Tell whether a microphone left, or `following` is the same node, started again."""
+        present = publishers_on(self._node, self._subscription.topic_name)
+        name = present.get(microphone or '')
+        return name is None or (name != '' and name == present.get(following or ''))
 
     def _warn(self, count: int, reason: str) -> None:
         self._node.get_logger().warning(
