@@ -3,8 +3,10 @@
 
 """Calibrate on minutes of some recordings of one piano, and measure on all the others. In each
 fold other recordings are fitted to. The table shows what each fit gives by itself, and all
-together, in figures of mir_eval: the mean over the recordings of a fold, and over the folds.
-Network outputs can be kept in a folder, so that a second run is quick.
+together, in figures of mir_eval: the mean over the recordings of a fold, and over the folds. With
+--other, the fits of each fold are also measured on another piano; with --noise, the notes are
+counted that are invented in noise. Network outputs can be kept in a folder, so that a second run
+is quick.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from improv_ros.calibration.refusal import NotFittedError
 from improv_ros.calibration.room_fit import velocity_data
 from improv_ros.calibration.threshold_fit import Take, fit_thresholds
 from improv_ros.calibration.velocity_fit import velocity_scale
-from improv_ros.listening.transcription.estimator import Estimator
+from improv_ros.listening.transcription.estimator import Confirmation, Estimator
 from improv_ros.listening.transcription.transcription_runtime import NetworkEstimator
 from improv_ros.listening.transcription.velocity_scale import VelocityScale
 from improv_ros.training.transcriber.estimators import load_estimator
@@ -44,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option(parser, '--seconds', 600.0, 'length to use of each recording, in seconds')
     option(parser, '--minutes', 4.0, 'length of the recordings to fit to, in minutes')
     option(parser, '--folds', 5, 'number of folds')
+    parser.add_argument(
+        '--confirmed', action='store_true', help='measure what is confirmed, not what is heard'
+    )
+    parser.add_argument('--other', type=Path, metavar='FOLDER', help='recordings of another piano')
+    parser.add_argument(
+        '--noise', type=Path, metavar='FOLDER', help='recordings in which nobody plays'
+    )
     parser.add_argument(
         '--model-file', default='', metavar='FILE', help='model (default: the shipped one)'
     )
@@ -81,70 +90,128 @@ class Figures(NamedTuple):
     velocity_error: float
 
 
+class Fold(NamedTuple):
+    """A fold: the minutes fitted to, the fits, the figures of the other recordings and of another
+    piano, by what was fitted, and the number of notes invented in noise."""
+
+    minutes: float
+    fits: Fits
+    figures: dict[str, Figures]
+    others_figures: dict[str, Figures]
+    invented: int
+
+
 def run(arguments: argparse.Namespace, result: Result) -> None:
     estimator = load_estimator(arguments.model_file)
     if not isinstance(estimator, NetworkEstimator):
         raise ValueError('only a network can be calibrated')
-    pieces = [
-        piece_of(recording, estimator, arguments.outputs)
-        for recording in find(arguments.set, arguments.seconds)[: arguments.recordings]
-        if recording.notes is not None and len(recording.notes)
+    shipped: Estimator | Confirmation = estimator
+    if arguments.confirmed:
+        if not estimator.confirmation:
+            raise ValueError('the model confirms nothing')
+        shipped = estimator.confirmation
+
+    def pieces_of(place: Path) -> list[Piece]:
+        return [
+            piece_of(recording, estimator, shipped.latency_hops, arguments.outputs)
+            for recording in find(place, arguments.seconds)[: arguments.recordings]
+            if recording.notes is not None and len(recording.notes)
+        ]
+
+    pieces = pieces_of(arguments.set)
+    other = pieces_of(arguments.other) if arguments.other else []
+    noise = [
+        outputs_in(recording, estimator, shipped.latency_hops, arguments.outputs)
+        for recording in (find(arguments.noise) if arguments.noise else ())
     ]
+    folds = []
+    for number in range(arguments.folds):
+        begin = number * len(pieces) // arguments.folds
+        order = pieces[begin:] + pieces[:begin]
+        count, seconds = 0, 0.0
+        while seconds < 60 * arguments.minutes and count < len(order) - 1:
+            seconds += order[count].recording.seconds
+            count += 1
+        fits = fit(order[:count], shipped)
+        decoding = fits.decoding or shipped.decoding
+        folds.append(
+            Fold(
+                seconds / 60,
+                fits,
+                measure(order[count:], fits, shipped),
+                measure(other, fits, shipped),
+                sum(len(outputs.decode(decoding)) for outputs in noise),
+            )
+        )
+    tabulate(result, 'Calibration', [fold.figures for fold in folds])
+    if other:
+        tabulate(result, 'Another piano', [fold.others_figures for fold in folds])
+    if noise:
+        length = sum(len(outputs.onset) * outputs.hop_seconds for outputs in noise)
+        before = sum(len(outputs.decode(shipped.decoding)) for outputs in noise)
+        result.note(
+            f'In {length / 60:.0f} minutes of noise, {before} notes are invented with the shipped '
+            f'thresholds and {np.mean([fold.invented for fold in folds]):.1f} with those of the '
+            'folds, on average.'
+        )
+    changed = sum(fold.fits.decoding is not None for fold in folds)
+    result.note(
+        f'{len(pieces)} recordings of at most {arguments.seconds:g} s, {len(folds)} folds; '
+        f'{np.mean([fold.minutes for fold in folds]):.1f} minutes are fitted to, on average. '
+        f'Thresholds were changed in {changed} folds and left in {len(folds) - changed}.'
+    )
+
+
+def tabulate(result: Result, title: str, folds: Sequence[dict[str, Figures]]) -> None:
+    """Add a table of the means over the folds."""
     table = result.table(
-        'Calibration',
+        title,
         Column('fitted', width=34),
         Column('onset F1', '.3f'),
         Column('onset+velocity F1', '.3f'),
         Column('onset error (ms)', '.1f'),
         Column('velocity error', '.1f'),
     )
-    rows: dict[str, list[Figures]] = {}
-    kept = refused = 0
-    used = 0.0
-    for fold in range(arguments.folds):
-        begin = fold * len(pieces) // arguments.folds
-        order = pieces[begin:] + pieces[:begin]
-        count, seconds = 0, 0.0
-        while seconds < 60 * arguments.minutes and count < len(order) - 1:
-            seconds += order[count].recording.seconds
-            count += 1
-        used += seconds / arguments.folds
-        fits = fit(order[:count], estimator)
-        kept += fits.decoding is not None
-        refused += fits.decoding is None
-        for name, figures in measure(order[count:], fits, estimator).items():
-            rows.setdefault(name, []).append(figures)
-    for name, figures_of_folds in rows.items():
-        table.add(name, *np.mean(figures_of_folds, axis=0).tolist())
-    result.note(
-        f'{len(pieces)} recordings of at most {arguments.seconds:g} s, {arguments.folds} folds; '
-        f'{used / 60:.1f} minutes are fitted to, on average. Thresholds were changed in {kept} '
-        f'folds and left in {refused}.'
-    )
+    for name in folds[0]:
+        table.add(name, *np.mean([fold[name] for fold in folds], axis=0).tolist())
 
 
-def piece_of(recording: Recording, estimator: NetworkEstimator, folder: Path | None) -> Piece:
-    """Return a piece; its outputs are read from the folder, or computed and kept there."""
+def piece_of(
+    recording: Recording, estimator: NetworkEstimator, delay: int, folder: Path | None
+) -> Piece:
+    """Return a recording with its outputs."""
     assert recording.notes is not None
-    path = folder / f'{recording.name.replace("/", " ")}.npz' if folder else None
-    if path and path.is_file():
-        outputs = HopOutputs.load(path)
-    else:
-        sound = sound_of(recording, estimator.sample_rate)
-        outputs = outputs_of(estimator, [sound])[estimator.latency_hops]
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            outputs.save(path)
+    outputs = outputs_in(recording, estimator, delay, folder)
     sent = [SentNote(on, off, round(p), round(v)) for on, off, p, v in recording.notes.tolist()]
     return Piece(recording, recording.notes, sent, outputs)
 
 
-def fit(pieces: Sequence[Piece], estimator: Estimator) -> Fits:
+def outputs_in(
+    recording: Recording, estimator: NetworkEstimator, delay: int, folder: Path | None
+) -> HopOutputs:
+    """Return the outputs of a delay; they are read from the folder, or computed and kept there."""
+
+    def path_of(delay: int) -> Path | None:
+        name = recording.name.replace('/', ' ')
+        return folder / f'{name} {round(recording.seconds)} s {delay}.npz' if folder else None
+
+    path = path_of(delay)
+    if path and path.is_file():
+        return HopOutputs.load(path)
+    found = outputs_of(estimator, [sound_of(recording, estimator.sample_rate)])
+    for each, kept in found.items():
+        if path := path_of(each):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept.save(path)
+    return found[delay]
+
+
+def fit(pieces: Sequence[Piece], shipped: Estimator | Confirmation) -> Fits:
     """Fit everything to some pieces."""
     errors, data = [], []
     for piece in pieces:
-        heard = piece.outputs.decode(estimator.decoding)
-        lag = loop_lag(piece.sent, heard, LONGEST_LAG) or estimator.onset_bias
+        heard = piece.outputs.decode(shipped.decoding)
+        lag = loop_lag(piece.sent, heard, LONGEST_LAG) or shipped.onset_bias
         pairs = match(piece.sent, heard, constant(lag))
         errors += [heard[b].onset - piece.sent[a].onset for a, b in pairs]
         data.append(velocity_data(piece.outputs, piece.sent, heard, pairs))
@@ -152,7 +219,7 @@ def fit(pieces: Sequence[Piece], estimator: Estimator) -> Fits:
     takes = [Take(piece.outputs, piece.sent, constant(bias)) for piece in pieces]
     features, keys, struck, _ = map(np.concatenate, zip(*data, strict=True))
     try:
-        decoding = fit_thresholds(takes, estimator.decoding).decoding
+        decoding = fit_thresholds(takes, shipped.decoding).decoding
     except NotFittedError:
         decoding = None
     return Fits(
@@ -164,24 +231,28 @@ def fit(pieces: Sequence[Piece], estimator: Estimator) -> Fits:
     )
 
 
-def measure(pieces: Sequence[Piece], fits: Fits, estimator: Estimator) -> dict[str, Figures]:
+def measure(
+    pieces: Sequence[Piece], fits: Fits, shipped: Estimator | Confirmation
+) -> dict[str, Figures]:
     """Return the figures of each fit by itself and of all, on pieces that were not fitted to."""
+    if not pieces:
+        return {}
     variants = {
-        'nothing': (estimator.onset_bias, None, False),
+        'nothing': (shipped.onset_bias, None, False),
         'bias': (fits.bias, None, False),
-        'velocity, one curve': (estimator.onset_bias, fits.line, False),
-        'velocity, a curve a register': (estimator.onset_bias, fits.registers, False),
-        'velocity, registers and keys': (estimator.onset_bias, fits.keys, False),
-        'thresholds': (estimator.onset_bias, None, True),
+        'velocity, one curve': (shipped.onset_bias, fits.line, False),
+        'velocity, a curve a register': (shipped.onset_bias, fits.registers, False),
+        'velocity, registers and keys': (shipped.onset_bias, fits.keys, False),
+        'thresholds': (shipped.onset_bias, None, True),
         'bias, velocity': (fits.bias, fits.keys, False),
         'bias, velocity, thresholds': (fits.bias, fits.keys, True),
     }
     rows: dict[str, list[Figures]] = {name: [] for name in variants}
     for piece in pieces:
-        shipped = piece.outputs.decode(estimator.decoding)
-        tuned = piece.outputs.decode(fits.decoding) if fits.decoding else shipped
+        plain = piece.outputs.decode(shipped.decoding)
+        tuned = piece.outputs.decode(fits.decoding) if fits.decoding else plain
         for name, (bias, scale, with_thresholds) in variants.items():
-            heard = tuned if with_thresholds else shipped
+            heard = tuned if with_thresholds else plain
             if scale:
                 heard = piece.outputs.rescaled(heard, scale)
             rows[name].append(figures_of(piece, heard, bias))

@@ -66,6 +66,11 @@ def test_a_robot_takes_the_place_of_the_player_and_the_improviser_knows_its_limi
     assert improviser.parameters['instrument'] == 'marimba_arms'
     assert improviser.parameters['lookahead'] == 1.0
     assert (robot.executable, robot.parameters) == ('robot_performer', {'body': 'marimba_arms'})
+    calibrated = chain_spec.chain({'body': 'marimba_arms', 'room': 'hall'})
+    assert [node.executable for node in calibrated if node.parameters.get('room') == 'hall'] == [
+        'transcriber',
+        'robot_performer',
+    ]
 
 
 def test_a_simulated_robot_replaces_the_hardware_and_the_player_plays_its_impacts() -> None:

@@ -179,9 +179,13 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
     if given['body']:
         body = str(Path(given['body']).absolute()) if Path(given['body']).suffix else given['body']
         improviser |= {'instrument': body, 'lookahead': BODY_LOOKAHEAD}
-        robot = [NodeSpec('robot_performer', {'body': body})]
+        performer = {'body': body, **_set(room=given['room'])}
+        robot = [NodeSpec('robot_performer', performer)]
         if given['simulate'] == 'true':
-            robot = _simulated(body, player)
+            robot = [
+                NodeSpec('robot_performer', {**performer, 'feedback': 'body'}),
+                *simulated_robot(body, player),
+            ]
         return [*listeners, NodeSpec('improviser', improviser), *robot, *page]
     if given['simulate'] == 'true':
         raise BringupError('simulate is true, but there is no body: give one as body')
@@ -193,11 +197,10 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
     ]
 
 
-def _simulated(body: str, player: dict[str, object]) -> list[NodeSpec]:
-    """Return a performer, its simulated body, and the player of what the body hits."""
+def simulated_robot(body: str, player: dict[str, object]) -> list[NodeSpec]:
+    """Return a simulated body, and the player of what it hits."""
     heard = (('generated_notes', 'body_notes'), ('played_notes', 'sounded_notes'))
     return [
-        NodeSpec('robot_performer', {'body': body, 'feedback': 'body'}),
         NodeSpec('simulated_robot', {'body': body}),
         NodeSpec('midi_player', player, heard),
     ]

@@ -61,6 +61,11 @@ class Ensemble:
             if name not in self._processes and name not in self._failures:
                 self._start(name)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the nodes."""
+        return list(self._nodes)
+
     def ended(self) -> dict[str, int]:
         """Return the exit codes of the nodes that have ended and were not restarted yet."""
         codes = {name: process.poll() for name, process in self._processes.items()}

@@ -50,9 +50,13 @@ class Latency(NamedTuple):
 
     @property
     def body_text(self) -> str:
-        """Return the whole latency as the key `latency` of a body's YAML file."""
-        points = [velocity for velocity, _ in self.strike] or [64]
-        return f'{{{", ".join(f"{each}: {self.at(each):.4f}" for each in points)}}}'
+        """The whole latency as the key `latency` of a body's YAML file."""
+        return f'{{{", ".join(f"{each}: {self.at(each):.4f}" for each in self.velocities)}}}'
+
+    @property
+    def velocities(self) -> list[int]:
+        """The velocities between which the latency is linear, ascending."""
+        return [velocity for velocity, _ in self.strike] or [64]
 
     def at(self, velocity: int) -> float:
         """Return the whole latency at a velocity, in seconds."""
@@ -86,8 +90,11 @@ def first_lag(sent: Sequence[Note], heard: Sequence[Note]) -> Callable[[int], fl
     return lambda velocity: float(curve(velocity))
 
 
-def fit_latency(velocities: Floats, lags: Floats) -> Latency:
+def fit_latency(velocities: Floats, lags: Floats, softest: float | None = None) -> Latency:
     """Return the latency from notes of some velocities that sounded `lags` seconds after sending.
+
+    softest: a velocity to which the curve is continued below the softest note. In a reverberant
+    room the softest notes that were sent have no clear beginning.
 
     Raises NotFittedError where there are too few, or where they contradict each other.
     """
@@ -115,8 +122,14 @@ def fit_latency(velocities: Floats, lags: Floats) -> Latency:
         weights = 1 / np.maximum(curve.error, 1e-6) ** 2
         mean = float(np.average(values, weights=weights))
         return Latency(mean, (), error, curve.spread, len(lags))
-    kept = _simplified(curve.x, values - fixed)
-    strike = tuple((round(curve.x[i]), round(float(values[i] - fixed), 4)) for i in kept)
+    at = curve.x
+    if softest is not None and softest < at[0]:
+        soft = velocities <= np.median(velocities)
+        slope = min(robust_line(velocities[soft], lags[soft])[1], 0.0)
+        values = np.append(values[0] + slope * (softest - at[0]), values)
+        at = np.append(softest, at)
+    kept = _simplified(at, values - fixed)
+    strike = tuple((round(at[i]), round(float(values[i] - fixed), 4)) for i in kept)
     return Latency(fixed, strike, error, curve.spread, len(lags))
 
 

@@ -64,9 +64,9 @@ class Room:
 
     made: date and time. model: name of the model file. checksums: of the files of the model, by
     suffix. devices: what was played on and heard with. output: what the latency is of, an output
-    of the player. hearing: by delay of the network, in hops. not_fitted: why a fit was not made,
-    by its name. figures: rows of (what, before, after, unit). conditions: what was measured of the
-    sound.
+    of the player or a body (`body_output`). hearing: by delay of the network, in hops. not_fitted:
+    why a fit was not made, by its name. figures: rows of (what, before, after, unit). conditions:
+    what was measured of the sound.
     """
 
     name: str
@@ -81,6 +81,10 @@ class Room:
     not_fitted: Mapping[str, str] = field(default_factory=dict)
     figures: tuple[tuple[str, float | None, float | None, str], ...] = ()
     conditions: Mapping[str, float] = field(default_factory=dict)
+
+    def latency_of(self, output: str) -> Latency | None:
+        """Return the latency of an output; None where it was not measured."""
+        return self.latency if self.output == output else None
 
     def check_model(self, path: Path) -> None:
         """Raise CalibrationError where the model at `path` is not the one of this calibration."""
@@ -168,6 +172,11 @@ class Room:
             raise CalibrationError(
                 f'the calibration is damaged or of another version ({error!r}): make it again'
             ) from error
+
+
+def body_output(body: str) -> str:
+    """Return the name that a calibration has for the latency of a body."""
+    return f'body {body}'
 
 
 def checksum(path: Path) -> str:

@@ -181,7 +181,7 @@ class _Fitting:
         sent = self._recorded.sent
         velocities = np.array([sent[place].velocity for place in sounds], np.float64)
         lags = np.array([time - sent[place].onset for place, time in sounds.items()])
-        return fit_latency(velocities, lags)
+        return fit_latency(velocities, lags, min(note.velocity for note in sent))
 
     def _fit_hearing(
         self, delay: int, outputs: HopOutputs, lag: Lag, sounds: Mapping[int, float]

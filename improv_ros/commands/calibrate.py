@@ -16,7 +16,6 @@ import time
 from typing import TYPE_CHECKING
 
 from improv_ros.bringup import chain_spec
-from improv_ros.bringup.chain_spec import NodeSpec
 from improv_ros.bringup.ensemble import Ensemble
 from improv_ros.bringup.namespace_claim import Claim, ClaimedError
 from improv_ros.bringup.ros_environment import discovery_variables
@@ -43,6 +42,12 @@ from improv_ros.calibration.room_folders import (
     write_room,
     writing_lock,
 )
+from improv_ros.commands.calibrated_instrument import (
+    OUTPUTS,
+    Instrument,
+    instrument_of,
+    nodes_of,
+)
 from improv_ros.event_text import SECOND, TimedEvent, note_off, note_on, parse, to_timed
 from improv_ros.process import packages, signals
 
@@ -51,11 +56,11 @@ if TYPE_CHECKING:
     from improv_ros.commands.calibration_session import CalibrationSession, Progress, Take
     from improv_ros.listening.transcription.transcription_runtime import NetworkEstimator
 
-OUTPUTS = ('synth', 'port')
-KEYS, VELOCITIES = range(21, 109), (16, 112)
 PLAYER_OPTIONS = {
     '--output': 'output',
     '--port': 'port',
+    '--body': 'body',
+    '--simulate': 'simulate',
     '--keys': 'keys',
     '--velocities': 'velocities',
     '--no-pedal': 'no_pedal',
@@ -84,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', choices=OUTPUTS, help='what the robot plays on (default: synth)'
     )
     parser.add_argument('--port', default='', help='MIDI port: any part of its name')
+    parser.add_argument(
+        '--body', default='', help='robot body to play with: a shipped one or a YAML file'
+    )
+    parser.add_argument(
+        '--simulate', action='store_true', help='simulate the body, and play what it hits'
+    )
     parser.add_argument('--device', default='', help='microphone: index, or any part of its name')
     parser.add_argument(
         '--keys',
@@ -125,6 +136,9 @@ def run(arguments: argparse.Namespace) -> int:
         given = [option for option, name in PLAYER_OPTIONS.items() if getattr(arguments, name)]
         if arguments.person and given:
             _report(f'{given[0]} is about what the robot plays on; with --person a person plays')
+            return 2
+        if arguments.simulate and not arguments.body:
+            _report('--simulate needs a body: give one with --body')
             return 2
         check_name(arguments.name)
         for module in packages.missing(packages.NEEDED_BY_NODES):
@@ -188,22 +202,24 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             raise CalibrationError(
                 'only a network can be calibrated: leave --transcriber-model empty'
             )
-        nodes = _nodes(arguments)
+        instrument = None if arguments.person else instrument_of(arguments)
+        nodes = nodes_of(arguments)
         ensemble = Ensemble(nodes, arguments.namespace, config, 'warn')
         print(f'starting {" and ".join(node.executable for node in nodes)}', flush=True)
-        record = _record_person if arguments.person else _record_program
+        progress = Progress(sys.stdout.isatty())
         try:
-            with CalibrationSession(
-                ensemble, arguments.namespace, stop, arguments.person
-            ) as session:
+            with CalibrationSession(ensemble, arguments.namespace, stop) as session:
                 session.wait_for_nodes()
-                finish = record(session, arguments, estimator, Progress(sys.stdout.isatty()))
+                if instrument:
+                    finish = _record_program(session, instrument, estimator, progress)
+                else:
+                    finish = _record_person(session, estimator, progress)
         except InterruptedByUserError:
             print('\ninterrupted: nothing was changed', file=sys.stderr)
             return signals.INTERRUPTED
     began = time.monotonic()
     print('fitting', flush=True)
-    room, points = fit_room(_room(arguments, file), finish(), _shipped(estimator))
+    room, points = fit_room(_room(arguments, instrument, file), finish(), _shipped(estimator))
     if stop.is_set():
         print('interrupted: nothing was changed', file=sys.stderr)
         return signals.INTERRUPTED
@@ -232,31 +248,32 @@ def _shipped(estimator: NetworkEstimator) -> Shipped:
 
 def _record_program(
     session: CalibrationSession,
-    arguments: argparse.Namespace,
+    instrument: Instrument,
     estimator: NetworkEstimator,
     progress: Progress,
 ) -> Callable[[], Recorded]:
     """Let the robot play; return what makes the recording ready to be fitted."""
     from improv_ros.commands.calibration_session import onsets_of
 
-    output, keys = arguments.output or OUTPUTS[0], arguments.keys or KEYS
     silence = _record_silence(session, estimator)
-    test = session.play(_test_notes(keys), estimator)
+    test = session.play(_test_notes(instrument.keys), estimator)
     outputs = test.finish()[estimator.latency_hops]
     sent = test.sent() if test.played else []
     heard = outputs.decode(estimator.decoding)
     _raise_if(
         problem_of_notes(
-            test.sound.samples, estimator.sample_rate, silence, onsets_of(sent), output
+            test.sound.samples, estimator.sample_rate, silence, onsets_of(sent), instrument.name
         )
     )
     lag = loop_lag(sent, heard, LONGEST_LAG)
     matched = 0 if lag is None else len(match(sent, heard, lambda _: lag, 0.2))
     _raise_if(problem_of_hearing(sent, heard, matched))
     program = note_program(
-        keys,
-        arguments.velocities or VELOCITIES,
-        pedal=not arguments.no_pedal,
+        instrument.keys,
+        instrument.velocities,
+        instrument.repeat,
+        instrument.polyphony,
+        instrument.pedal,
         phrase=to_timed(parse(shared_file(PHRASE).read_text())),
     )
     print(f'the piano is heard; the program takes {program.end // SECOND} s', flush=True)
@@ -272,10 +289,7 @@ def _record_program(
 
 
 def _record_person(
-    session: CalibrationSession,
-    arguments: argparse.Namespace,
-    estimator: NetworkEstimator,
-    progress: Progress,
+    session: CalibrationSession, estimator: NetworkEstimator, progress: Progress
 ) -> Callable[[], Recorded]:
     """Ask a person to play; return what makes the recording ready to be fitted."""
     silence = _record_silence(session, estimator)
@@ -316,41 +330,19 @@ def _raise_if_lost(take: Take) -> None:
         )
 
 
-def _nodes(arguments: argparse.Namespace) -> list[NodeSpec]:
-    """Return the nodes to start: a player without compensation of latency, or a transcriber."""
-    microphone: dict[str, object] = {'device': arguments.device} if arguments.device else {}
-    if arguments.person:
-        transcriber = {'model': arguments.transcriber_model, 'room': '', 'cancel_echo': False}
-        nodes = [NodeSpec('microphone', microphone), NodeSpec('transcriber', transcriber)]
-        # The page shows what to play, too.
-        return nodes if packages.missing(['tornado']) else [*nodes, NodeSpec('live_page', {})]
-    player: dict[str, object] = {
-        'outputs': arguments.output or OUTPUTS[0],
-        'output_latency': 0.0,
-        'port_latency': 0.0,
-        'synth_latency': 0.0,
-        'strike_latency': '',
-        'room': '',
-    }
-    if arguments.port:
-        player['port'] = arguments.port
-    return [NodeSpec('microphone', microphone), NodeSpec('midi_player', player)]
-
-
-def _room(arguments: argparse.Namespace, model: Path) -> Room:
-    output = 'a person' if arguments.person else arguments.output or OUTPUTS[0]
+def _room(arguments: argparse.Namespace, instrument: Instrument | None, model: Path) -> Room:
     devices = {'microphone': arguments.device or 'the default device'}
-    if arguments.person:
-        devices['played by'] = output
+    if instrument:
+        devices['played on'] = instrument.device
     else:
-        devices['played on'] = f'port {arguments.port}'.strip() if output == 'port' else output
+        devices['played by'] = 'a person'
     return Room(
         name=arguments.name,
         made=datetime.now().astimezone().isoformat(timespec='seconds'),
         model=model.stem,
         checksums=checksums(model),
         devices=devices,
-        output=output,
+        output=instrument.name if instrument else 'a person',
     )
 
 

@@ -38,6 +38,13 @@ LATE = 1.5  # seconds after the program in which its last sound arrives
 REQUEST_TIMEOUT = 90.0  # seconds in which a person plays what is asked for
 READING = 2.0  # seconds from the end of a request until the keys of the next one count
 POLL = 0.05  # seconds
+# The nodes that are needed besides the microphone, and what messages call them.
+WORDS = {
+    'midi_player': 'player',
+    'robot_performer': 'performer',
+    'simulated_robot': 'simulated robot',
+    'transcriber': 'transcriber',
+}
 
 
 class InterruptedByUserError(Exception):
@@ -85,25 +92,27 @@ class Take:
 class CalibrationSession:
     """Records what the nodes of an ensemble or a person play; use it as a context manager.
 
-    by_person: whether the ensemble has a transcriber instead of a player.
+    The ensemble has a player, a performer, or a transcriber that hears what a person plays.
     """
 
-    def __init__(
-        self, ensemble: Ensemble, namespace: str, stop: threading.Event, by_person: bool = False
-    ) -> None:
+    def __init__(self, ensemble: Ensemble, namespace: str, stop: threading.Event) -> None:
         self._ensemble = ensemble
         self._stop = stop
-        self._by_person = by_person
+        self._others = [name for name in ensemble.names if name in WORDS]
+        self._by_person = 'transcriber' in self._others
         self._keys_heard = 0
         self._take: Take | None = None
         self._problems: dict[str, str] = {}  # by node
+        self._warnings: dict[str, str] = {}  # by node
         self._last_chunk = 0.0
         self._chunks = 0
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node('calibration', namespace=namespace)
         self._time = LocalTime(cast(ROSClock, self._node.get_clock()))
         self._notes = NotePublisher(self._node, 'generated_notes', self._time)
-        self._played = NoteListener(self._node, 'played_notes', self._keep_played, self._time)
+        # A body's latency is from its commands, which are not the times at which it plays.
+        topic = 'performed_notes' if 'robot_performer' in self._others else 'played_notes'
+        self._played = NoteListener(self._node, topic, self._keep_played, self._time)
         self._heard = NoteListener(self._node, 'heard_notes', self._count_keys, self._time)
         self._audio = AudioListener(self._node, self._keep_chunk)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
@@ -128,7 +137,7 @@ class CalibrationSession:
         rclpy.try_shutdown()
 
     def wait_for_nodes(self) -> None:
-        """Wait until sound arrives, and the player listens or the transcriber hears.
+        """Wait until sound arrives, all nodes are well, and the one that plays or hears listens.
 
         Raises CalibrationError, which says what does not come, and InterruptedByUserError.
         """
@@ -140,8 +149,10 @@ class CalibrationSession:
                 raise CalibrationError(self._what_is_missing())
 
     def _answers(self) -> bool:
+        if any(self._problems.get(name) != '' for name in self._others):
+            return False
         if self._by_person:
-            return self._heard.publishers > 0 and self._problems.get('transcriber') == ''
+            return self._heard.publishers > 0
         return self._played.publishers > 0 and self._notes.subscribers > 0
 
     def silence(self, seconds: float, estimator: NetworkEstimator) -> Take:
@@ -176,10 +187,12 @@ class CalibrationSession:
                 while self._keys_heard < request.notes:
                     left = deadline - time.monotonic()
                     if left < 0:
+                        remedy = self._warnings.get('transcriber') or (
+                            'turn the microphone up, or move it closer to the piano'
+                        )
                         raise CalibrationError(
                             f'{self._keys_heard} of {request.notes} keys were heard in '
-                            f'{REQUEST_TIMEOUT:.0f} s: turn the microphone up, or move it closer '
-                            'to the piano'
+                            f'{REQUEST_TIMEOUT:.0f} s: {remedy}'
                         )
                     self._tell(progress.ask(request, self._keys_heard, left))
                     self._pause(POLL)
@@ -244,16 +257,18 @@ class CalibrationSession:
         if self._take and age > STALLED:
             problem = self._problems.get('microphone') or f'no sound has come for {age:.0f} s'
             raise CalibrationError(f'the microphone has stopped in the middle: {problem}')
-        if self._take and (reason := self._problems.get('midi_player')):
-            raise CalibrationError(f'the player has stopped in the middle: {reason}')
+        for name in self._others if self._take else ():
+            if reason := self._problems.get(name):
+                raise CalibrationError(f'the {WORDS[name]} has stopped in the middle: {reason}')
 
     def _what_is_missing(self) -> str:
         if not self._chunks:
             reason = self._problems.get('microphone') or 'no sound arrives: is it plugged in?'
             return f'the microphone does not work: {reason}'
-        node, name = ('transcriber',) * 2 if self._by_person else ('midi_player', 'player')
-        answer = self._problems.get(node) or 'it does not answer'
-        return f'the {name} does not work: {answer}'
+        ill = [name for name in self._others if self._problems.get(name) != '']
+        name = (ill or self._others)[0]
+        answer = self._problems.get(name) or 'it does not answer'
+        return f'the {WORDS[name]} does not work: {answer}'
 
     def _keep_played(self, events: list[TimedEvent]) -> None:
         if self._take:
@@ -274,9 +289,12 @@ class CalibrationSession:
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(self._prefix):
-                is_error = status.level == DiagnosticStatus.ERROR
                 name = status.name.removeprefix(self._prefix)
-                self._problems[name] = status.message if is_error else ''
+                for messages, level in (
+                    (self._problems, DiagnosticStatus.ERROR),
+                    (self._warnings, DiagnosticStatus.WARN),
+                ):
+                    messages[name] = status.message if status.level == level else ''
 
 
 class Progress:

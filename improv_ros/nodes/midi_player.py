@@ -255,10 +255,10 @@ class MidiPlayer(ManagedNode):
             raise NotReadyError(str(error)) from error
 
     def _latency_of(self, name: str, room: Room | None) -> Latency:
-        if room and room.latency and room.output == name:
-            points = room.latency.strike or ((0, 0.0),)
+        if room and (measured := room.latency_of(name)):
+            points = measured.strike or ((0, 0.0),)
             return Latency(
-                round(room.latency.fixed * SECOND),
+                round(measured.fixed * SECOND),
                 LatencyCurve((velocity, round(seconds * SECOND)) for velocity, seconds in points),
             )
         settings = self.settings

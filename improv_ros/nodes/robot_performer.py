@@ -19,14 +19,14 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from improv_ros.event_text import SECOND, TimedEvent, is_note_on
+from improv_ros.event_text import SECOND, LatencyCurve, TimedEvent, is_note_on
 from improv_ros.nodes.common.arguments import parse_arguments
 from improv_ros.nodes.common.bodies import load_body
 from improv_ros.nodes.common.latency_figures import LatencyFigures
 from improv_ros.nodes.common.managed_node import ManagedNode, NotReadyError, run
 from improv_ros.nodes.common.note_topics import CHAIN_QOS, NoteListener, NotePublisher
 from improv_ros.nodes.common.parameters import Setting
-from improv_ros.performing.body import Body
+from improv_ros.performing.body import Body, with_latency
 from improv_ros.performing.learned_body import BodyLearner
 from improv_ros.performing.performer import Performer, PerformerOutput
 from improv_ros.performing.planner import TICK
@@ -37,6 +37,12 @@ LATEST_NOTES = 8  # whose lateness diagnostics show
 SETTINGS = (
     Setting(
         'body', 'piano_88', 'A shipped body (drums_8, marimba_arms, piano_88), or a YAML file'
+    ),
+    Setting(
+        'room',
+        '',
+        'Calibration by improv calibrate --body, whose latency replaces that of the body file: '
+        'its name, or the path of its folder; empty: none',
     ),
     Setting(
         'lookahead',
@@ -57,7 +63,7 @@ SETTINGS = (
         'learn',
         True,
         'With feedback body: learn the latency of each striker from body_notes, and the speed of '
-        'the joints from joint_states',
+        'the joints from joint_states; not with the latency of a room, which is that of the sound',
     ),
     Setting(
         'learned_file',
@@ -74,10 +80,11 @@ class RobotPerformer(ManagedNode):
     def __init__(self) -> None:
         super().__init__('robot_performer', SETTINGS)
         self._body: Body = None  # type: ignore[assignment]  # not before configure
+        self._measured = False  # whether the latency of the body is that of a calibration
 
     def configure(self) -> None:
         """Read the file of the body; create the publishers."""
-        body = load_body(self.settings['body'])
+        body = self._calibrated(load_body(self.settings['body']))
         if self._lookahead() < body.scheduling_lead + 2 * TICK:
             raise NotReadyError(
                 f'lookahead is {self.settings["lookahead"]:g} s, but {body.name} needs '
@@ -169,6 +176,26 @@ class RobotPerformer(ManagedNode):
         speed = {'speed learned': f'{body.speed:.3g}'} if body.speed else {}
         return {'latency learned (ms)': f'{mean:+.1f}', **speed}
 
+    def _calibrated(self, body: Body) -> Body:
+        """Return the body with the latency that a calibration has measured of it."""
+        self._measured = False
+        if not self.settings['room']:
+            return body
+        # Only here, because they load code for listening, which no other performer needs.
+        from improv_ros.calibration.refusal import CalibrationError
+        from improv_ros.calibration.room import body_output
+        from improv_ros.calibration.room_folders import read_room
+
+        try:
+            latency = read_room(self.settings['room']).latency_of(body_output(body.name))
+        except CalibrationError as error:
+            raise NotReadyError(str(error)) from error
+        if latency is None:
+            return body
+        self._measured = True
+        curve = LatencyCurve((v, round(latency.at(v) * SECOND)) for v in latency.velocities)
+        return with_latency(body, curve)
+
     def _lookahead(self) -> int:
         return round(self.settings['lookahead'] * SECOND)
 
@@ -224,7 +251,7 @@ class RobotPerformer(ManagedNode):
         return Path(base) / 'improv_ros' / 'bodies' / f'{name}.yaml'
 
     def _load_learner(self) -> BodyLearner | None:
-        if self.settings['feedback'] != 'body' or not self.settings['learn']:
+        if self.settings['feedback'] != 'body' or not self.settings['learn'] or self._measured:
             return None
         learner = BodyLearner(self._body)
         if learner.load(self._learned_file()):

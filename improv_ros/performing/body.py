@@ -16,7 +16,7 @@ To add a robot body:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import ceil, sqrt
 
@@ -139,6 +139,12 @@ def _pitch_for(pitches: tuple[int, ...], fold: bool, pitch: int) -> int | None:
         return pitch
     octaves = [p for p in pitches if (p - pitch) % OCTAVE == 0] if fold else []
     return min(octaves, key=lambda p: abs(p - pitch), default=None)
+
+
+def with_latency(body: Body, latency: LatencyCurve) -> Body:
+    """Return a body whose strikers all have this latency."""
+    strikers = tuple(replace(striker, latency=None) for striker in body.strikers)
+    return replace(body, strikers=strikers, latency=latency)
 
 
 def travel_time(distance: float, speed: float, acceleration: float | None = None) -> int:

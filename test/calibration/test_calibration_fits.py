@@ -60,6 +60,16 @@ def test_the_latency_of_a_player_piano_is_found_with_gross_errors_among_the_note
     assert 0 < latency.error < 0.003
 
 
+def test_a_latency_is_continued_to_the_softest_note_that_was_sent() -> None:
+    generator = np.random.default_rng(5)
+    truth = strike_latency('disklavier')
+    velocities = generator.uniform(40, 112, 250).round()  # softer notes had no clear beginning
+    lags = np.array([0.08 + truth(int(v)) / 1e9 for v in velocities])
+    latency = fit_latency(velocities, lags + generator.normal(0, 0.003, 250), softest=16)
+    for velocity in range(16, 112):
+        assert latency.at(velocity) == pytest.approx(0.08 + truth(velocity) / 1e9, abs=0.005)
+
+
 def test_an_instrument_that_is_equally_quick_at_all_velocities_has_no_curve() -> None:
     generator = np.random.default_rng(2)
     latency = fit_latency(generator.uniform(20, 110, 80), 0.05 + generator.normal(0, 0.002, 80))

@@ -15,16 +15,22 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from std_msgs.msg import String
 
 from fixtures_audio import VirtualMicrophone, virtual_microphone  # noqa: F401
 from graph import Graph, free_port, wait_until
+from improv_ros.bringup.shared_files import shared_file
 from improv_ros.calibration.latency_fit import Latency
 from improv_ros.calibration.room import Room
 from improv_ros.calibration.room_folders import read_room, room_names, write_room, writing_lock
 from improv_ros.event_text import SECOND, StreamWriter, is_note_on, note_off, note_on
+from improv_ros.performing.body_file import read_body
 from improv_ros.playing.note_schedule import strike_latency
+from improv_ros.training.synthesis.rooms import Room as SimulatedRoom
+from improv_ros.training.synthesis.rooms import impulse_response
 from instrument import instrument_at
 from page_client import PageClient
 from timing import PATIENCE, promised
@@ -77,6 +83,29 @@ for number in range(10000):
         player.submit([note_on(now, pitch, velocity[0]), note_off(now + 250_000_000, pitch)])
     time.sleep(0.4)
 """
+# A room between the loudspeaker and the microphone: 16-bit samples in and out, mono, 16 kHz.
+ROOM = """
+import sys
+import numpy as np
+
+BLOCK = 320
+response = np.load(sys.argv[1])
+response = 0.7 * response / np.sqrt((response ** 2).sum())
+size = 1 << (BLOCK + len(response) - 2).bit_length()
+spectrum = np.fft.rfft(response, size)
+pending = np.zeros(size)
+while block := sys.stdin.buffer.read(2 * BLOCK):
+    dry = np.frombuffer(block, np.int16)
+    pending += np.fft.irfft(np.fft.rfft(dry, size) * spectrum, size)
+    wet, pending = pending[: len(dry)], np.append(pending[len(dry) :], np.zeros(len(dry)))
+    sys.stdout.buffer.write(np.clip(np.round(wet), -32768, 32767).astype(np.int16).tobytes())
+    sys.stdout.buffer.flush()
+"""
+PLAYER_OF_THE_BODY = (
+    *('-m', 'improv_ros.nodes.midi_player', '--ros-args'),
+    *('-r', 'generated_notes:=body_notes', '-r', 'played_notes:=sounded_notes', '--'),
+)
+PIANO_BODY = 'body Piano with 88 solenoids'  # by the name in its file
 PROGRAM_PATIENCE = 600.0  # seconds; the program takes two minutes, and fitting on a busy machine
 
 
@@ -93,6 +122,32 @@ def slow_piano(port: str) -> Iterator[None]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextlib.contextmanager
+def in_a_room(
+    graph: Graph, microphone: VirtualMicrophone, response: npt.NDArray[np.float32]
+) -> Iterator[None]:
+    """Put a room, by its impulse response at 16 kHz, between what plays and the microphone."""
+    np.save(graph.folder / 'response.npy', response)
+    microphone.add('loudspeaker')
+    sound = ['--raw', '--format=s16le', '--rate=16000', '--channels=1']
+    commands = (
+        ['parec', *sound, '--device=loudspeaker.monitor', '--latency-msec=20'],
+        [sys.executable, '-c', ROOM, str(graph.folder / 'response.npy')],
+        ['pacat', *sound, '--device=virtmic', '--latency-msec=80'],
+    )
+    with contextlib.ExitStack() as stack:
+        pipe = None
+        for command in commands:
+            process = stack.enter_context(
+                subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE)
+            )
+            stack.callback(process.kill)
+            pipe = process.stdout
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv('PULSE_SINK', 'loudspeaker')
+            yield
 
 
 @contextlib.contextmanager
@@ -185,6 +240,25 @@ def test_with_a_room_the_player_sends_soft_notes_earlier(graph: Graph) -> None:
     assert [note.values[0] for note in instrument.notes()] == [64, 60]
 
 
+def test_with_a_room_the_performer_commands_its_strikes_earlier(graph: Graph) -> None:
+    latency = Latency(0.05, ((16, 0.145), (100, 0.0)), 0.001, 0.002, 200)
+    with writing_lock():
+        write_room(Room('hall', '2026-11-30', 'transcriber', {}, {}, PIANO_BODY, latency), {})
+    graph.start('robot_performer', body='piano_88', room='hall', lookahead=0.5)
+    publisher = graph.publisher('generated_notes')
+    wait_until(lambda: graph.healthy('robot_performer'), 'the performer')
+    time = graph.now() + 2 * SECOND
+    events = [note_on(time, 60, 100), note_on(time, 64, 16)]
+    events += [note_off(time + SECOND // 5, pitch) for pitch in (60, 64)]
+    for text in StreamWriter().write(events):
+        publisher.publish(String(data=text))
+    strikes = graph.events['performed_notes']
+    wait_until(lambda: sum(map(is_note_on, strikes)) == 2, 'two strikes')
+    early = {e.values[0]: (time - e.time) / SECOND for e in strikes if is_note_on(e)}
+    # The body plays no softer than 20, to which the curve of the room is 188 ms.
+    assert early == pytest.approx({60: 0.05, 64: 0.188}, abs=0.002)
+
+
 @pytest.mark.nightly
 def test_ctrl_c_leaves_the_calibration_as_it_was(
     graph: Graph,
@@ -244,38 +318,73 @@ def test_a_person_is_asked_to_play_and_the_room_is_fitted(
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize('reverberation', [0.0, 0.5], ids=['dry', 'room'])
 def test_a_piano_that_is_late_by_velocity_is_in_time_with_its_room(
     graph: Graph,
     virtual_microphone: VirtualMicrophone,  # noqa: F811
+    reverberation: float,
 ) -> None:
     port = f'socket://localhost:{free_port()}'
-    with slow_piano(port):
+    with contextlib.ExitStack() as stack:
+        if reverberation:
+            room = SimulatedRoom(80.0, 1.5, reverberation, 1.2, 0.6)
+            response = impulse_response(room, np.random.default_rng(1))
+            stack.enter_context(in_a_room(graph, virtual_microphone, response))
+        stack.enter_context(slow_piano(port))
         words = ('hall', '--output=port', f'--port={port}', '--keys=48-79')
         with calibrate(graph, *words) as run:
             wait_until(lambda: run.process.poll() is not None, 'its end', PROGRAM_PATIENCE)
         print(run.said)
         assert run.process.returncode == 0, run.said
-        room = read_room('hall')
-        assert room.latency is not None
+        latency = read_room('hall').latency
+        assert latency is not None
         truth = strike_latency('disklavier')
-        fastest = room.latency.at(105)
         for velocity in range(20, 111, 10):
-            late = room.latency.at(velocity) - fastest
+            late = latency.at(velocity) - latency.at(105)
             assert late == pytest.approx(truth(velocity) / SECOND, abs=promised(0.005, 0.03))
-        lateness, velocities = play_in_the_room(graph, port)
+        graph.start('midi_player', outputs='port', port=port, room='hall')
+        lateness, velocities = play_in_the_room(graph, 'midi_player')
     assert abs(statistics.median(lateness)) < promised(0.005, 0.03)
     assert statistics.median(map(abs, velocities)) < promised(6, 20)
 
 
-def play_in_the_room(graph: Graph, port: str) -> tuple[list[float], list[int]]:
+@pytest.mark.nightly
+def test_a_body_whose_file_is_wrong_is_in_time_with_its_room(
+    graph: Graph,
+    virtual_microphone: VirtualMicrophone,  # noqa: F811
+) -> None:
+    shipped = shared_file('config/bodies/piano_88.yaml')
+    with calibrate(graph, 'hall', '--body=piano_88', '--simulate', '--keys=48-79') as run:
+        wait_until(lambda: run.process.poll() is not None, 'its end', PROGRAM_PATIENCE)
+    print(run.said)
+    assert run.process.returncode == 0, run.said
+    room = read_room('hall')
+    assert room.output == PIANO_BODY and room.latency is not None
+    truth = read_body(shipped).latency
+    for velocity in range(25, 111, 10):
+        late = room.latency.at(velocity) - room.latency.at(110)
+        expected = (truth(velocity) - truth(110)) / SECOND
+        # Each impact is played when the simulation has told it: the sound of a note jitters.
+        assert late == pytest.approx(expected, abs=promised(0.01, 0.03))
+
+    wrong = graph.folder / 'piano_88.yaml'
+    wrong.write_text(re.sub('(?m)^latency: .*', 'latency: 0.002', shipped.read_text()))
+    graph.start('robot_performer', body=str(wrong), room='hall', lookahead=0.6)
+    graph.start('simulated_robot', body='piano_88')
+    graph.start('midi_player', program=PLAYER_OF_THE_BODY, outputs='synth')
+    lateness, velocities = play_in_the_room(graph, 'robot_performer')
+    assert abs(statistics.median(lateness)) < promised(0.005, 0.03)
+    assert statistics.median(map(abs, velocities)) < promised(6, 20)
+
+
+def play_in_the_room(graph: Graph, player: str) -> tuple[list[float], list[int]]:
     """Play notes of all velocities with the room; return how late they were heard, in seconds, and
     by how much their velocities were off."""
     graph.start('microphone')
     graph.start('transcriber', room='hall', cancel_echo=False)
-    graph.start('midi_player', outputs='port', port=port, room='hall')
     publisher = graph.publisher('generated_notes')
     wait_until(lambda: graph.healthy('transcriber'), 'the transcriber')
-    wait_until(lambda: graph.healthy('midi_player'), 'the player')
+    wait_until(lambda: graph.healthy(player), 'the player')
     wait_until(lambda: graph.chunks, 'sound')
     begin = graph.now() + SECOND
     sent = {}

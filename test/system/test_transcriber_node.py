@@ -69,8 +69,10 @@ def test_a_network_is_run_and_its_thresholds_are_live(graph: Graph, model: Path)
     assert figures['model'] == str(model)
     assert float(figures['computing a hop p50 (ms)']) > 0
     assert float(figures['computing a hop p50 (ms)']) <= float(figures['computing a hop p99 (ms)'])
+    # What the network delays at least; less where a chunk is lost, which ends a stream at once.
+    least = 50 if TIMED else 0
     for name in ('heard', 'confirmed'):
-        assert float(figures[f'sound to {name} p50 (ms)']) > 50  # what the network delays at least
+        assert float(figures[f'sound to {name} p50 (ms)']) > least
     assert -20 < float(figures['peak level (dBFS)']) <= 0
     set_threshold(graph, 'onset_threshold', 1.0)
     time.sleep(1.0)  # what was heard before is on its way
