@@ -35,6 +35,7 @@ from improv_ros.training.transcriber.estimators import load_estimator
 from improv_ros.training.transcriber.recordings import Notes, Recording, find, sound_of
 from improv_ros.training.transcriber.scores import compare
 
+ALL_VELOCITIES = 'velocity, registers and keys'
 LONGEST_LAG = 0.2  # seconds by which onsets may be heard late
 
 
@@ -69,15 +70,18 @@ class Piece(NamedTuple):
     sent: list[SentNote]
     outputs: HopOutputs
 
+    @property
+    def seconds(self) -> float:
+        """The length of the outputs."""
+        return len(self.outputs.onset) * self.outputs.hop_seconds
+
 
 @dataclass(frozen=True)
 class Fits:
     """What was fitted to some pieces."""
 
     bias: float
-    line: VelocityScale
-    registers: VelocityScale
-    keys: VelocityScale
+    velocities: dict[str, VelocityScale]  # empty where velocities are not known
     decoding: dict[str, float] | None
 
 
@@ -85,8 +89,8 @@ class Figures(NamedTuple):
     """Means over recordings. error: mean onset error in ms. velocity_error: RMS in velocities."""
 
     onset_f1: float
-    velocity_f1: float
     error: float
+    velocity_f1: float
     velocity_error: float
 
 
@@ -128,24 +132,26 @@ def run(arguments: argparse.Namespace, result: Result) -> None:
     for number in range(arguments.folds):
         begin = number * len(pieces) // arguments.folds
         order = pieces[begin:] + pieces[:begin]
-        count, seconds = 0, 0.0
-        while seconds < 60 * arguments.minutes and count < len(order) - 1:
-            seconds += order[count].recording.seconds
+        count, left = 0, 60 * arguments.minutes
+        while left > order[count].seconds and count < len(order) - 2:
+            left -= order[count].seconds
             count += 1
-        fits = fit(order[:count], shipped)
+        fitted = [*order[:count], cut(order[count], left)]
+        fits = fit(fitted, shipped)
         decoding = fits.decoding or shipped.decoding
         folds.append(
             Fold(
-                seconds / 60,
+                sum(piece.seconds for piece in fitted) / 60,
                 fits,
-                measure(order[count:], fits, shipped),
+                measure(order[count + 1 :], fits, shipped),
                 measure(other, fits, shipped),
                 sum(len(outputs.decode(decoding)) for outputs in noise),
             )
         )
-    tabulate(result, 'Calibration', [fold.figures for fold in folds])
+    tabulate(result, 'Calibration', [fold.figures for fold in folds], has_velocities(pieces))
     if other:
-        tabulate(result, 'Another piano', [fold.others_figures for fold in folds])
+        figures = [fold.others_figures for fold in folds]
+        tabulate(result, 'Another piano', figures, has_velocities(other))
     if noise:
         length = sum(len(outputs.onset) * outputs.hop_seconds for outputs in noise)
         before = sum(len(outputs.decode(shipped.decoding)) for outputs in noise)
@@ -162,18 +168,26 @@ def run(arguments: argparse.Namespace, result: Result) -> None:
     )
 
 
-def tabulate(result: Result, title: str, folds: Sequence[dict[str, Figures]]) -> None:
-    """Add a table of the means over the folds."""
-    table = result.table(
-        title,
-        Column('fitted', width=34),
+def tabulate(
+    result: Result, title: str, folds: Sequence[dict[str, Figures]], velocities: bool
+) -> None:
+    """Add a table of the means over the folds, with velocities where they are known."""
+    columns = [
         Column('onset F1', '.3f'),
-        Column('onset+velocity F1', '.3f'),
         Column('onset error (ms)', '.1f'),
+        Column('onset+velocity F1', '.3f'),
         Column('velocity error', '.1f'),
-    )
+    ]
+    columns = columns if velocities else columns[:2]
+    table = result.table(title, Column('fitted', width=34), *columns)
     for name in folds[0]:
-        table.add(name, *np.mean([fold[name] for fold in folds], axis=0).tolist())
+        means = np.mean([fold[name] for fold in folds], axis=0).tolist()
+        table.add(name, *means[: len(columns)])
+
+
+def has_velocities(pieces: Sequence[Piece]) -> bool:
+    """Tell whether the velocities of recordings are known: otherwise all are the same."""
+    return any(np.ptp(piece.notes[:, 3]) > 0 for piece in pieces)
 
 
 def piece_of(
@@ -206,6 +220,24 @@ def outputs_in(
     return found[delay]
 
 
+def cut(piece: Piece, seconds: float) -> Piece:
+    """Return the first seconds of a piece."""
+    outputs = piece.outputs
+    hops = round(seconds / outputs.hop_seconds)
+    return piece._replace(
+        notes=piece.notes[piece.notes[:, 0] < seconds],
+        sent=[note for note in piece.sent if note.onset < seconds],
+        outputs=outputs._replace(
+            onset=outputs.onset[:hops],
+            frame=outputs.frame[:hops],
+            offset=outputs.offset[:hops],
+            velocity=outputs.velocity[:hops],
+            power=outputs.power[:hops],
+            logit=outputs.logit[:hops],
+        ),
+    )
+
+
 def fit(pieces: Sequence[Piece], shipped: Estimator | Confirmation) -> Fits:
     """Fit everything to some pieces."""
     errors, data = [], []
@@ -222,13 +254,14 @@ def fit(pieces: Sequence[Piece], shipped: Estimator | Confirmation) -> Fits:
         decoding = fit_thresholds(takes, shipped.decoding).decoding
     except NotFittedError:
         decoding = None
-    return Fits(
-        bias,
-        velocity_scale(features, keys, struck, registers=False, by_key=False),
-        velocity_scale(features, keys, struck, by_key=False),
-        velocity_scale(features, keys, struck),
-        decoding,
-    )
+    scales = {
+        'velocity, one curve': velocity_scale(
+            features, keys, struck, registers=False, by_key=False
+        ),
+        'velocity, a curve a register': velocity_scale(features, keys, struck, by_key=False),
+        ALL_VELOCITIES: velocity_scale(features, keys, struck),
+    }
+    return Fits(bias, scales if has_velocities(pieces) else {}, decoding)
 
 
 def measure(
@@ -237,15 +270,13 @@ def measure(
     """Return the figures of each fit by itself and of all, on pieces that were not fitted to."""
     if not pieces:
         return {}
-    variants = {
-        'nothing': (shipped.onset_bias, None, False),
+    bias = shipped.onset_bias
+    variants: dict[str, tuple[float, VelocityScale | None, bool]] = {
+        'nothing': (bias, None, False),
         'bias': (fits.bias, None, False),
-        'velocity, one curve': (shipped.onset_bias, fits.line, False),
-        'velocity, a curve a register': (shipped.onset_bias, fits.registers, False),
-        'velocity, registers and keys': (shipped.onset_bias, fits.keys, False),
-        'thresholds': (shipped.onset_bias, None, True),
-        'bias, velocity': (fits.bias, fits.keys, False),
-        'bias, velocity, thresholds': (fits.bias, fits.keys, True),
+        **{name: (bias, scale, False) for name, scale in fits.velocities.items()},
+        'thresholds': (bias, None, True),
+        'all': (fits.bias, fits.velocities.get(ALL_VELOCITIES), True),
     }
     rows: dict[str, list[Figures]] = {name: [] for name in variants}
     for piece in pieces:
@@ -273,8 +304,8 @@ def figures_of(piece: Piece, heard: Sequence[HeardNote], bias: float) -> Figures
     off = np.array([heard[b].velocity - piece.sent[a].velocity for a, b in pairs])
     return Figures(
         score.onset_f1,
-        score.velocity_f1,
         1000 * float(score.errors.mean()) if len(score.errors) else 0.0,
+        score.velocity_f1,
         float(np.sqrt(np.mean(off**2))) if len(off) else 0.0,
     )
 
