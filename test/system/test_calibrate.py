@@ -344,8 +344,9 @@ def test_a_piano_that_is_late_by_velocity_is_in_time_with_its_room(
             assert late == pytest.approx(truth(velocity) / SECOND, abs=promised(0.005, 0.03))
         graph.start('midi_player', outputs='port', port=port, room='hall')
         lateness, velocities = play_in_the_room(graph, 'midi_player')
-    assert abs(statistics.median(lateness)) < promised(0.005, 0.03)
-    assert statistics.median(map(abs, velocities)) < promised(6, 20)
+    if not reverberation:  # the delay of the processes that make a room is not constant
+        assert abs(statistics.median(lateness)) < promised(0.005, 0.03)
+    assert statistics.median(map(abs, velocities)) < promised(12 if reverberation else 6, 20)
 
 
 @pytest.mark.nightly
