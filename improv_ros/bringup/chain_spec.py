@@ -177,7 +177,7 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
     improviser = _set(mode=given['mode'], model=given['model'], partner=given['partner'])
     player = _set(outputs=given['output'], port=given['port'], room=given['room'])
     if given['body']:
-        body = str(Path(given['body']).absolute()) if Path(given['body']).suffix else given['body']
+        body = body_argument(given['body'])
         improviser |= {'instrument': body, 'lookahead': BODY_LOOKAHEAD}
         performer = {'body': body, **_set(room=given['room'])}
         robot = [NodeSpec('robot_performer', performer)]
@@ -195,6 +195,11 @@ def chain(values: Mapping[str, str]) -> list[NodeSpec]:
         NodeSpec('midi_player', player),
         *page,
     ]
+
+
+def body_argument(body: str) -> str:
+    """Return a body as the nodes find it in any folder: its name, or the path of its file."""
+    return str(Path(body).absolute()) if Path(body).suffix else body
 
 
 def simulated_robot(body: str, player: dict[str, object]) -> list[NodeSpec]:

@@ -140,6 +140,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.simulate and not arguments.body:
             _report('--simulate needs a body: give one with --body')
             return 2
+        if arguments.body and not arguments.simulate and (arguments.output or arguments.port):
+            _report('--output and --port are for the player; --body plays on its own hardware')
+            return 2
         check_name(arguments.name)
         for module in packages.missing(packages.NEEDED_BY_NODES):
             raise CalibrationError(packages.what_to_install(module))

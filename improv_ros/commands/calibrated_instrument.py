@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from improv_ros.bringup.chain_spec import NodeSpec, simulated_robot
+from improv_ros.bringup.chain_spec import NodeSpec, body_argument, simulated_robot
 from improv_ros.calibration.refusal import CalibrationError
 from improv_ros.calibration.room import body_output
 from improv_ros.event_text import SECOND
@@ -104,7 +103,7 @@ def nodes_of(arguments: argparse.Namespace) -> list[NodeSpec]:
         player['port'] = arguments.port
     if not arguments.body:
         return [microphone, NodeSpec('midi_player', player)]
-    body = str(Path(arguments.body).absolute()) if Path(arguments.body).suffix else arguments.body
+    body = body_argument(arguments.body)
     performer = {
         'body': body,
         'feedback': 'commanded',

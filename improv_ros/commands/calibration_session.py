@@ -39,7 +39,7 @@ REQUEST_TIMEOUT = 90.0  # seconds in which a person plays what is asked for
 READING = 2.0  # seconds from the end of a request until the keys of the next one count
 POLL = 0.05  # seconds
 # The nodes that are needed besides the microphone, and what messages call them.
-WORDS = {
+DISPLAY_NAMES = {
     'midi_player': 'player',
     'robot_performer': 'performer',
     'simulated_robot': 'simulated robot',
@@ -98,8 +98,8 @@ class CalibrationSession:
     def __init__(self, ensemble: Ensemble, namespace: str, stop: threading.Event) -> None:
         self._ensemble = ensemble
         self._stop = stop
-        self._others = [name for name in ensemble.names if name in WORDS]
-        self._by_person = 'transcriber' in self._others
+        self._needed = [name for name in ensemble.names if name in DISPLAY_NAMES]
+        self._by_person = 'transcriber' in self._needed
         self._keys_heard = 0
         self._take: Take | None = None
         self._problems: dict[str, str] = {}  # by node
@@ -111,7 +111,7 @@ class CalibrationSession:
         self._time = LocalTime(cast(ROSClock, self._node.get_clock()))
         self._notes = NotePublisher(self._node, 'generated_notes', self._time)
         # A body's latency is from its commands, which are not the times at which it plays.
-        topic = 'performed_notes' if 'robot_performer' in self._others else 'played_notes'
+        topic = 'performed_notes' if 'robot_performer' in self._needed else 'played_notes'
         self._played = NoteListener(self._node, topic, self._keep_played, self._time)
         self._heard = NoteListener(self._node, 'heard_notes', self._count_keys, self._time)
         self._audio = AudioListener(self._node, self._keep_chunk)
@@ -149,7 +149,7 @@ class CalibrationSession:
                 raise CalibrationError(self._what_is_missing())
 
     def _answers(self) -> bool:
-        if any(self._problems.get(name) != '' for name in self._others):
+        if any(self._problems.get(name) != '' for name in self._needed):
             return False
         if self._by_person:
             return self._heard.publishers > 0
@@ -257,18 +257,20 @@ class CalibrationSession:
         if self._take and age > STALLED:
             problem = self._problems.get('microphone') or f'no sound has come for {age:.0f} s'
             raise CalibrationError(f'the microphone has stopped in the middle: {problem}')
-        for name in self._others if self._take else ():
+        for name in self._needed if self._take else ():
             if reason := self._problems.get(name):
-                raise CalibrationError(f'the {WORDS[name]} has stopped in the middle: {reason}')
+                raise CalibrationError(
+                    f'the {DISPLAY_NAMES[name]} has stopped in the middle: {reason}'
+                )
 
     def _what_is_missing(self) -> str:
         if not self._chunks:
             reason = self._problems.get('microphone') or 'no sound arrives: is it plugged in?'
             return f'the microphone does not work: {reason}'
-        ill = [name for name in self._others if self._problems.get(name) != '']
-        name = (ill or self._others)[0]
+        ill = [name for name in self._needed if self._problems.get(name) != '']
+        name = (ill or self._needed)[0]
         answer = self._problems.get(name) or 'it does not answer'
-        return f'the {WORDS[name]} does not work: {answer}'
+        return f'the {DISPLAY_NAMES[name]} does not work: {answer}'
 
     def _keep_played(self, events: list[TimedEvent]) -> None:
         if self._take:

@@ -102,3 +102,17 @@ def test_options_of_the_player_are_refused_where_a_person_plays() -> None:
     refused = subprocess.run([*command, '--port=Clavinova'], capture_output=True, text=True)
     assert refused.returncode == 2
     assert '--port is about what the robot plays on' in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ('option', 'words'),
+    [
+        ('--simulate', '--simulate needs a body'),
+        ('--body=piano_88 --port=Clavinova', '--port are'),
+    ],
+)
+def test_options_of_a_body_that_contradict_each_other_are_refused(option: str, words: str) -> None:
+    command = [sys.executable, '-m', 'improv_ros.cli', 'calibrate', 'parlour', *option.split()]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert words in refused.stderr
