@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 from std_msgs.msg import Int16MultiArray, String
 
@@ -37,11 +36,11 @@ from improv_ros.listening.capture.audio_chunk import AudioChunk
 from improv_ros.nodes.common.audio_topic import audio_message
 from improv_ros.playing.midi.keyboard_input import KeyboardInput
 from improv_ros.playing.synth.rendering import render, write_wav
-from timing import promised
+from timing import TIMED, promised
 
 RATE = 150  # hostile messages a second: few enough for a busy machine to handle them all
 MOST_GROWTH = 64  # MiB of memory, from the first five hundred messages to the last
-OTHER_NUMBERS = 1_000_000  # the first sequence number of another microphone
+SECOND_OF_SOUND = 44100  # samples
 SEEN = 1200  # hostile messages that must have been counted
 
 
@@ -211,19 +210,23 @@ def test_another_microphone_does_not_disturb_the_first(graph: Graph) -> None:
     wav = recording(graph.folder)
     graph.start('transcriber')
     publisher = graph.publisher('audio', Int16MultiArray)
-    graph.start('microphone', source='file', file=str(wav))
+    graph.start('microphone', source='file', file=str(wav), loop=True)
     wait_until(lambda: graph.figures('transcriber').get('audio received', '0') != '0', 'sound')
     heard = graph.events['heard_notes']
-    silence = np.zeros((320, 1), np.int16)
-    for number in range(OTHER_NUMBERS, OTHER_NUMBERS + 300):
-        publisher.publish(audio_message(AudioChunk(silence, 44100, graph.now(), number)))
+    # The other one hears another note, again and again.
+    other = render([note_on(0, 66, 100), note_off(SECOND // 2, 66)], start=0)[:, :1]
+    for number in range(300):
+        begin = number * 1323 % (SECOND_OF_SOUND // 2)
+        samples = other[begin : begin + 1323]
+        publisher.publish(audio_message(AudioChunk(samples, SECOND_OF_SOUND, graph.now(), number)))
         if any(map(is_note_off, heard)):
             break
         time.sleep(0.03)
     on, off = wait_until(lambda: heard[:2] if len(heard) > 1 else None, 'a note')
     assert on.values[0] == 60
     assert off.time - on.time > SECOND // 2
+    assert {event.values[0] for event in heard} == {60}
     figures = graph.figures('transcriber')
     assert int(figures['audio of another microphone']) > 0
-    # A busy machine loses hundreds; a chunk of the other microphone looks like far more.
-    assert int(figures['audio lost']) < promised(10, OTHER_NUMBERS // 2)
+    if TIMED:  # a busy machine loses hundreds
+        assert int(figures['audio lost']) < 10
