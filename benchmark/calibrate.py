@@ -246,7 +246,8 @@ def fit(pieces: Sequence[Piece], shipped: Estimator | Confirmation) -> Fits:
         lag = loop_lag(piece.sent, heard, LONGEST_LAG) or shipped.onset_bias
         pairs = match(piece.sent, heard, constant(lag))
         errors += [heard[b].onset - piece.sent[a].onset for a, b in pairs]
-        data.append(velocity_data(piece.outputs, piece.sent, heard, pairs))
+        if pairs:
+            data.append(velocity_data(piece.outputs, piece.sent, heard, pairs))
     bias = fit_onset_bias(np.array(errors)).seconds
     takes = [Take(piece.outputs, piece.sent, constant(bias)) for piece in pieces]
     features, keys, struck, _ = map(np.concatenate, zip(*data, strict=True))
