@@ -336,7 +336,7 @@ def _write_manifest(options: SetOptions, description: dict[str, Any]) -> dict[st
     recordings = {
         part: [
             json.loads(path.read_text(encoding='utf-8'))
-            for path in sorted((options.out / part).glob('*.json'))
+            for path in sorted((options.out / part).glob('[0-9]*.json'))  # only complete files
         ]
         for part in (TRAIN, HELD_OUT)
     }

@@ -94,6 +94,18 @@ def test_a_set_whose_making_is_killed_goes_on_and_is_the_same(folder: Path):
     assert soundfile.info(folder / 'out' / 'train' / '00002.wav').frames == 960000
 
 
+def test_a_description_that_is_being_written_is_not_in_the_manifest(folder: Path):
+    unfinished = folder / 'out' / 'train' / 'part-1-00001.json'  # named as `atomic_file` does
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_text('{"name"')
+
+    assert main(words(folder)) == 0
+
+    manifest = json.loads((folder / 'out' / 'manifest.json').read_text())
+    names = [recording['name'] for recording in manifest['recordings']['train']]
+    assert names == ['00000', '00001', '00002']
+
+
 @pytest.mark.nightly
 def test_another_seed_is_another_set(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(words(folder, 'out', 1 / 60)) == 0
