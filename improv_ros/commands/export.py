@@ -136,7 +136,7 @@ def _transcriber(model: Path, arguments: argparse.Namespace) -> tuple[bytes, Des
         raise ValueError(
             f'{model} has no outputs that lag by {delay} hops; choose one of {about["delays"]}'
         )
-    kept = ('onset_bias', 'offset_bias', 'decoding')
+    kept = ('onset_bias', 'offset_bias', 'decoding', 'confirmed_delay', 'confirmed')
     known = {name: about[name] for name in kept if name in about}
     network = load_network(model)
     data = litert(network, arguments.int8)

@@ -39,6 +39,23 @@ def test_a_transcriber_is_exported_with_another_delay(trained: Path) -> None:
             np.testing.assert_allclose(one, other, atol=0.1)
 
 
+def test_an_export_keeps_the_settings_of_both_decoders(trained: Path) -> None:
+    path = trained.with_suffix('.json')
+    about = json.loads(path.read_text())
+    settings = {
+        'decoding': {'rise': 0.2},
+        'confirmed_delay': 12,
+        'confirmed': {'onset_bias': 0.004, 'decoding': {'onset_threshold': 0.4}},
+    }
+    path.write_text(json.dumps({**about, **settings}))
+
+    assert main(['export', str(trained)]) == 0
+
+    exported = json.loads(path.read_text())
+    assert {name: exported[name] for name in settings} == settings
+    path.write_text(json.dumps(about))
+
+
 @pytest.mark.parametrize(
     ('arguments', 'named'),
     [
