@@ -20,6 +20,7 @@ from improv_ros.calibration.note_program import SentNote
 from improv_ros.calibration.onset_times import onset_time
 
 _ALONE = 0.1  # seconds; what is heard closer together is one key and its partials
+_AS_LOUD = 10  # MIDI velocities; a key's octave may be heard a little louder than the key
 
 
 class Request(NamedTuple):
@@ -61,7 +62,7 @@ def person_notes(
     was asked for.
     """
     notes = []
-    for note in _loudest_of_each_stroke(heard):
+    for note in _key_of_each_stroke(heard):
         span = next((s for s in spans if s.begin <= note.onset < s.end), None)
         if span is None:
             continue
@@ -71,11 +72,17 @@ def person_notes(
     return sorted(notes)
 
 
-def _loudest_of_each_stroke(heard: Sequence[HeardNote]) -> list[HeardNote]:
+def _key_of_each_stroke(heard: Sequence[HeardNote]) -> list[HeardNote]:
+    """Return one note of each stroke: the lowest of those about as loud as the loudest."""
     strokes: list[list[HeardNote]] = []
     for note in sorted(heard):
         if strokes and note.onset - strokes[-1][0].onset < _ALONE:
             strokes[-1].append(note)
         else:
             strokes.append([note])
-    return [max(stroke, key=lambda note: note.velocity) for stroke in strokes]
+    keys = []
+    for stroke in strokes:
+        loudest = max(note.velocity for note in stroke)
+        loud = [note for note in stroke if note.velocity >= loudest - _AS_LOUD]
+        keys.append(min(loud, key=lambda note: note.pitch))
+    return keys

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from improv_ros.calibration.hop_outputs import outputs_of
+from improv_ros.calibration.hop_outputs import HeardNote, outputs_of
 from improv_ros.calibration.person_program import REQUESTS, Span, person_notes
 from improv_ros.calibration.room import Room
 from improv_ros.calibration.room_fit import Recorded, Shipped, fit_room
@@ -77,6 +77,18 @@ def test_which_keys_were_pressed_and_when_is_found_in_the_sound(
         assert note.velocity == REQUESTS[number // REQUESTS[0].notes].velocity
         late.append(note.onset - times[number])
     assert np.std(late) < 0.005  # the synthesiser itself is late by some time
+
+
+@pytest.mark.parametrize(('octave_below', 'key'), [(85, 67), (40, 79)])
+def test_of_a_key_and_its_octave_the_lower_counts_if_it_is_about_as_loud(
+    octave_below: int, key: int
+) -> None:
+    rate = 16000
+    samples = np.zeros(rate, np.float32)
+    samples[rate // 2 :] = np.sin(2 * np.pi * 784 * np.arange(rate // 2) / rate)  # G5
+    heard = [HeardNote(0.5, 0.9, 79, 89, 50), HeardNote(0.51, 0.9, 67, octave_below, 51)]
+    notes = person_notes(heard, [Span(0.0, 1.0, 80)], samples, rate, 0.0)
+    assert [note.pitch for note in notes] == [key]
 
 
 def test_bias_velocities_and_tuning_are_fitted_and_nothing_else(
